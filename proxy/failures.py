@@ -1,0 +1,68 @@
+"""What can go wrong around the pixels: origins, workers and permissions; statuses belong to the edge."""
+
+from dataclasses import dataclass
+
+from transforms.errors import Refusal
+
+
+class NoSuchOriginal(Refusal):
+    """The mount has nothing under this key."""
+
+    code = "no_such_original"
+
+
+class NoSuchRendition(Refusal):
+    """The original is there, but the name asked for is none of its renditions."""
+
+    code = "no_such_rendition"
+
+
+class Forbidden(Refusal):
+    """The policy of the key or the mount does not allow the plan."""
+
+    code = "forbidden"
+
+
+class OriginFailed(Refusal):
+    """The place where originals live answered with an error, or not at all."""
+
+    code = "origin_failed"
+
+
+class OriginTimedOut(Refusal):
+    """The place where originals live did not answer in time."""
+
+    code = "origin_timed_out"
+
+
+@dataclass
+class Busy(Refusal):
+    """More work waits than can be done in time."""
+
+    code = "busy"
+
+    retry_after: float = 1.0
+
+
+class TimedOut(Refusal):
+    """The work took longer than its limit and was stopped."""
+
+    code = "timeout"
+
+
+class WorkerLost(Refusal):
+    """The worker ended in the middle of the work, and so did the one that tried again."""
+
+    code = "worker_lost"
+
+
+class Poisoned(Refusal):
+    """This work has ended workers before and is not tried again for a while."""
+
+    code = "poisoned"
+
+
+class ClosingDown(Refusal):
+    """The server is stopping and takes no new work."""
+
+    code = "closing_down"
