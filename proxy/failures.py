@@ -35,7 +35,7 @@ class OriginTimedOut(Refusal):
     code = "origin_timed_out"
 
 
-@dataclass
+@dataclass(eq=False)
 class Busy(Refusal):
     """More work waits than can be done in time."""
 
@@ -66,3 +66,9 @@ class ClosingDown(Refusal):
     """The server is stopping and takes no new work."""
 
     code = "closing_down"
+
+
+class WorkFailed(Refusal):
+    """The work failed in a way that nobody foresaw; the log of the workers tells more."""
+
+    code = "internal"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 
-@dataclass
+@dataclass(eq=False)
 class Refusal(Exception):
     """Something was asked for that is not done: which part, what was expected, what came."""
 
