@@ -155,8 +155,8 @@ class Resize(Operation, name="c"):
     def transparent(self, before: bool) -> bool:
         return before or self.mode in (*PADS, "fill_pad")
 
-    def _box(self, size: Size) -> Size:
-        """The box for an input of this size, its missing side filled in."""
+    def _box(self, size: Size) -> tuple[float, float]:
+        """The box for an input of this size, its missing side filled in, unrounded: it constrains nothing."""
         width = self.width.of(size.width) if self.width else None
         height = self.height.of(size.height) if self.height else None
         if self.ratio:
@@ -177,13 +177,14 @@ class Resize(Operation, name="c"):
             width, height = width or size.width * factor, height or size.height * factor
         assert width is not None
         assert height is not None
-        return _size(width, height)
+        return max(width, 1.0), max(height, 1.0)
 
     def framing(self, size: Size, focus: tuple[float, float] | None = None) -> Framing:
         """What is done to a picture of this size; `focus` stands in for the search of `g_auto`."""
-        box = self._box(size)
-        inside = min(box.width / size.width, box.height / size.height)
-        cover = max(box.width / size.width, box.height / size.height)
+        width, height = self._box(size)
+        inside = min(width / size.width, height / size.height)
+        cover = max(width / size.width, height / size.height)
+        box = _size(width, height)
         mode = self.mode
         if mode == "fill_pad":
             kept = box.width * box.height / (size.width * cover * size.height * cover)

@@ -1,0 +1,198 @@
+"""The command line."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="Darkroom develops pictures on request: one original, every rendition by URL.\n\n"
+    "A first look:  darkroom serve ~/Pictures   then open  http://127.0.0.1:8300/w_600/NAME.jpg",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Settings file; ./darkroom.toml if there.")
+]
+
+
+def _settings(config: Path | None, **overrides: Any) -> Any:
+    from proxy.settings import SettingsError, load
+
+    try:
+        return load(overrides, config, os.environ)
+    except SettingsError as error:
+        raise _failed(str(error)) from None
+
+
+def _failed(text: str) -> typer.Exit:
+    typer.secho(text, err=True, fg=typer.colors.RED)
+    return typer.Exit(2)
+
+
+@app.command()
+def serve(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[FOLDER]", help="Originals; without it the mounts of the settings.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(metavar="H", help="Address to listen on.  [dim]127.0.0.1[/]")] = None,
+    port: Annotated[
+        int | None, typer.Option(metavar="N", help="Port to listen on; 0 takes a free one.  [dim]8300[/]")
+    ] = None,
+    cache: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Folder of finished results; `off` keeps none.")
+    ] = None,
+    unsigned: Annotated[
+        bool, typer.Option("--unsigned", help="Let anybody ask for anything: for development.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Serve renditions of the originals in a folder.
+
+    Without a key, only this machine can reach the server. A key comes from `DARKROOM_KEYS` or the settings file;
+    `darkroom key` makes one. Signals: TERM drains, then stops; INT (Ctrl-C) stops.
+    """
+    from proxy.settings import SettingsError, check_exposure
+
+    settings = _settings(
+        config,
+        mounts={"": str(folder)} if folder else None,
+        host=host,
+        port=port,
+        cache=cache,
+        unsigned=unsigned or None,
+    )
+    try:
+        check_exposure(settings)
+    except SettingsError as error:
+        raise _failed(str(error)) from None
+    if not settings.mounts:
+        raise _failed(
+            "There is nothing to serve: name a folder (darkroom serve ~/Pictures), or set mounts in darkroom.toml."
+        )
+    from proxy import log
+    from proxy.app import build, server
+    from proxy.budget import BudgetError
+    from proxy.greeting import greeting
+    from signing import BadKey
+
+    logging = log.configure(
+        settings.log_level, settings.log_form, secrets=[key.secret.get_secret_value() for key in settings.keys]
+    )
+    try:
+        application = build(settings)
+    except (BudgetError, BadKey, OSError, ValueError) as error:
+        raise _failed(str(error)) from None
+    print(greeting(settings), flush=True)
+    try:
+        running = server(settings, application)
+        running.run()
+    finally:
+        logging.close()
+    if not running.started:
+        raise typer.Exit(1)
+
+
+@app.command()
+def sign(
+    source: Annotated[str, typer.Argument(help="The original, such as cats/1.jpg.")],
+    steps: Annotated[str, typer.Argument(help="What is wanted of it: w_600,f_webp; steps are joined by /.")] = "",
+    expires: Annotated[
+        int | None, typer.Option(metavar="SECONDS", help="How long the URL holds; rounded up to the hour.")
+    ] = None,
+    base: Annotated[str, typer.Option(metavar="URL", help="What stands before the path.")] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Print a signed URL."""
+    from signing import Signer, SigningError
+    from transforms.errors import BadPlan
+    from transforms.plan import Plan
+
+    settings = _settings(config)
+    if not settings.keys:
+        raise _failed("There is no key: set DARKROOM_KEYS, or keys in darkroom.toml; `darkroom key` makes one.")
+    try:
+        Plan.read(steps, settings.presets)
+        signer = Signer(settings.keys[0].secret.get_secret_value(), base)
+        typer.echo(signer.url(source, *[step for step in steps.split("/") if step], expires=expires))
+    except (BadPlan, SigningError) as error:
+        raise _failed(str(error)) from None
+
+
+@app.command()
+def key() -> None:
+    """Print a new key, fit for DARKROOM_KEYS."""
+    from signing import new_secret
+
+    typer.echo(new_secret())
+
+
+@app.command()
+def options(name: Annotated[str | None, typer.Argument(help="One option, such as w or e_blur.")] = None) -> None:
+    """Say what a URL can ask for."""
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from proxy.reference import options_reference
+
+    text = options_reference(name)
+    if not text:
+        raise _failed(f"there is no option {name!r}; `darkroom options` lists all")
+    Console().print(Markdown(text))
+
+
+@app.command("settings")
+def show_settings(config: ConfigOption = None) -> None:
+    """Say what is set, to what, and what can be."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from proxy.settings import effective, every_setting
+
+    values, table = effective(_settings(config)), Table("setting", "value", "meaning", box=None)
+    meanings = {info.name: info.meaning for info in every_setting()}
+    for name, value in values.items():
+        table.add_row(name, value, meanings.get(name, ""))
+    Console().print(table)
+
+
+@app.command()
+def doctor(config: ConfigOption = None) -> None:
+    """Check codecs, memory, keys, folders and limits, and say how to mend what is wrong."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from proxy.doctor import checks, exit_code
+    from transforms.plan import Plan
+
+    settings = _settings(config)
+    table, signs = (
+        Table("", "check", "found", "remedy", box=None),
+        {"ok": "[green]✓", "warn": "[yellow]!", "bad": "[red]✗"},
+    )
+    found = list(checks(settings, lambda text: Plan.read(text, settings.presets), environ=os.environ))
+    for check in found:
+        table.add_row(signs[check.state], check.name, check.said, check.remedy)
+    Console().print(table)
+    raise typer.Exit(exit_code(found))
+
+
+@app.command()
+def samples(folder: Annotated[Path, typer.Argument(help="Where to put them.")]) -> None:
+    """Draw a folder of sample pictures; what is there already stays."""
+    from transforms.samples import make_samples
+
+    make_samples(folder, progress=lambda name: typer.echo(f"drawing {name}"))
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="darkroom")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""What delivery is asked and what it answers: values that know nothing of HTTP's framework."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from proxy.caching import Lifetime
+from proxy.stores.result import FileBody
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request for a rendition."""
+
+    path: bytes
+    """The raw path, as it came over the wire and without its query."""
+    accept: bytes = b""
+    if_none_match: bytes | None = None
+    if_modified_since: bytes | None = None
+    inside: bool = False
+    """Whether the client may see how the server works: it is on this machine or has the admin token."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A rendition, or word that the client's own copy is still right (`unchanged`, without a body)."""
+
+    lifetime: Lifetime
+    body: bytes | FileBody = b""
+    media_type: str = ""
+    status: int = 200
+    etag: str = ""
+    modified: float | None = None
+    unchanged: bool = False
+    negotiated: bool = False
+    location: str | None = None
+    filename: str | None = None
+    attachment: bool = False
+    outcome: str = "made"
+    """The tier that had the result, or `made`, `shared`, `unchanged`."""
+    format: str = ""
+    degraded: str = ""
+    tags: tuple[str, ...] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
+    """Seconds by stage."""
+    expires: float | None = None
+    """When the URL itself expires, in Unix seconds."""

@@ -1,0 +1,177 @@
+"""The hot path: answers that were just given are given again before any router sees the request."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from cachetools import LRUCache
+
+from proxy.answer import Answer
+from proxy.caching import not_modified
+from proxy.log import request_id
+from proxy.metrics import Answers, Metrics
+from proxy.negotiation import Bucket, bucket
+from proxy.wire import Headers
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+RECHECKED_AFTER = 2.0
+"""Seconds after which an answer is asked for anew, behind the back of the client that gets the one at hand."""
+LARGEST = 2**20
+"""Bytes of a body that is kept here."""
+OVERHEAD = 1500
+POLICY = b"content-security-policy"
+
+
+@dataclass(slots=True)
+class Recent:
+    """A finished answer: what is sent, and for how long it holds."""
+
+    headers: Headers
+    headers_unchanged: Headers
+    body: bytes
+    etag: str
+    modified: float | None
+    fresh_until: float
+    valid_until: float
+    generation: int
+    counts: Answers
+    counts_unchanged: Answers
+    renewing: bool = False
+
+
+def size(recent: Recent) -> int:
+    """Bytes that an entry takes, about."""
+    return len(recent.body) + OVERHEAD
+
+
+class RecentAnswers:
+    """Answers by raw path and Accept bucket, bounded in bytes; a new `generation` forgets all of them."""
+
+    def __init__(self, most_bytes: int, metrics: Metrics, clock: Callable[[], float] = time.time) -> None:
+        self._entries: LRUCache[tuple[bytes, Bucket], Recent] = LRUCache(most_bytes, size)
+        self._metrics, self._clock = metrics, clock
+        self.generation = 0
+
+    def get(self, path: bytes, taken: Bucket) -> Recent | None:
+        """The answer that may be given now, if there is one."""
+        recent = self._entries.get((path, taken))
+        if recent is None:
+            return None
+        if recent.generation != self.generation or self._clock() >= recent.valid_until:
+            self._entries.pop((path, taken), None)
+            return None
+        return recent
+
+    def stale(self, recent: Recent) -> bool:
+        """Whether the answer is to be asked for anew; said once for each entry."""
+        if recent.renewing or self._clock() < recent.fresh_until:
+            return False
+        recent.renewing = True
+        return True
+
+    def remember(self, path: bytes, taken: Bucket, answer: Answer, headers: Headers, generation: int) -> None:
+        """Keep an answer of status 200 to a plain GET, if it may be given to others as well."""
+        body = answer.body
+        if not isinstance(body, bytes) or len(body) > LARGEST or answer.degraded or answer.lifetime.seconds <= 0:
+            return
+        now = self._clock()
+        valid_until = min(now + answer.lifetime.seconds, answer.expires or float("inf"))
+        kept = [field for field in headers if field[0] not in (b"server-timing", b"cache-status")]
+        kept.append((b"cache-status", b"darkroom; hit; detail=memory"))
+        about_body = (
+            b"content-length",
+            b"content-type",
+            b"accept-ranges",
+            b"content-disposition",
+            b"content-security-policy",
+        )
+        recent = Recent(
+            headers=kept,
+            headers_unchanged=[field for field in kept if field[0] not in about_body],
+            body=body,
+            etag=answer.etag,
+            modified=answer.modified,
+            # Near an expiry the ages in the header are too long a second later, so it is made anew for each second.
+            fresh_until=now + (RECHECKED_AFTER if answer.expires is None else 1.0),
+            valid_until=valid_until if answer.expires is None else min(valid_until, now + 1.0),
+            generation=generation,
+            counts=self._metrics.answers(200, "memory", answer.format),
+            counts_unchanged=self._metrics.answers(304, "memory", answer.format),
+        )
+        if size(recent) <= self._entries.maxsize // 8:
+            self._entries[(path, taken)] = recent
+
+    def forget(self) -> None:
+        """Forget every answer, those that are just being made as well."""
+        self.generation += 1
+        self._entries.clear()
+
+
+class Edge:
+    """The outermost application: hits are answered here, all else goes on to `app`."""
+
+    def __init__(self, app: App, recent: RecentAnswers, renew: Callable[[bytes, bytes], Awaitable[None]]) -> None:
+        self._app, self._recent, self._renew = app, recent, renew
+        self._renewals: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        accept, named, since, identity = b"", None, None, None
+        for name, value in scope["headers"]:
+            if name == b"accept":
+                accept = accept + b"," + value if accept else value
+            elif name == b"if-none-match":
+                named = value if named is None else named + b"," + value
+            elif name == b"if-modified-since":
+                since = value
+            elif name == b"x-request-id":
+                identity = value
+            elif name == b"range":
+                await self._app(scope, receive, send)
+                return
+        path = scope["raw_path"]
+        found = self._recent.get(path, bucket(accept))
+        if found is None:
+            await self._app(scope, receive, send)
+            return
+        if self._recent.stale(found):
+            task = asyncio.create_task(self._renewed(path, accept, found))
+            self._renewals.add(task)
+            task.add_done_callback(self._renewals.discard)
+        field = (b"x-request-id", request_id(identity).encode())
+        if (named is not None or since is not None) and not_modified(found.etag, found.modified, named, since):
+            await send({"type": "http.response.start", "status": 304, "headers": [*found.headers_unchanged, field]})
+            await send({"type": "http.response.body", "body": b""})
+            found.counts_unchanged.sent(time.perf_counter() - started, 0)
+            return
+        body = found.body if scope["method"] == "GET" else b""
+        await send({"type": "http.response.start", "status": 200, "headers": [*found.headers, field]})
+        await send({"type": "http.response.body", "body": body})
+        found.counts.sent(time.perf_counter() - started, len(body))
+
+    async def _renewed(self, path: bytes, accept: bytes, recent: Recent) -> None:
+        """Ask for an answer anew; one that has become an error is no longer given."""
+        try:
+            await self._renew(path, accept)
+        except Exception:
+            recent.valid_until = 0.0
+        finally:
+            recent.renewing = False
+
+
+def header_fields(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """The fields of a request by name; repeated ones are joined by commas."""
+    fields: dict[bytes, bytes] = {}
+    for name, value in headers:
+        fields[name] = fields[name] + b"," + value if name in fields else value
+    return fields

@@ -1,0 +1,142 @@
+"""Renditions over HTTP: a request becomes a value, and an answer becomes a response."""
+
+import time
+from dataclasses import dataclass
+from html import escape
+
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from proxy.answer import Answer, Ask
+from proxy.delivery import Delivery
+from proxy.edge import RecentAnswers, header_fields
+from proxy.errors import ErrorAnswer, code, problem
+from proxy.handlers.visitors import Visitors
+from proxy.log import request_id
+from proxy.metrics import Metrics
+from proxy.negotiation import bucket
+from proxy.stores.result import FileBody
+from proxy.wire import Headers, Manners, Message, message
+
+log = structlog.get_logger(__name__)
+
+METHODS = ("GET", "HEAD")
+ALLOWED = b"GET, HEAD, OPTIONS"
+
+
+@dataclass(frozen=True)
+class Media:
+    """The ASGI application behind every path that is not one of the server's own."""
+
+    delivery: Delivery
+    recent: RecentAnswers
+    metrics: Metrics
+    manners: Manners
+    visitors: Visitors
+    error_pictures: bool
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        fields = header_fields(scope["headers"])
+        identity = request_id(fields.get(b"x-request-id"))
+        method = scope["method"]
+        with structlog.contextvars.bound_contextvars(request_id=identity):
+            if method not in METHODS:
+                status, size, outcome, form = await self._other(method, identity, send), 0, "method", ""
+            else:
+                try:
+                    answer, sent = await self._answered(scope, fields)
+                    size = await _send(send, sent, method, identity)
+                    status, outcome, form = sent.status, answer.outcome, answer.format
+                except Exception as error:
+                    status, size = await self._refused(error, fields, method, identity, send)
+                    outcome, form = code(error), ""
+            elapsed = time.perf_counter() - started
+            self.metrics.answers(status, outcome, form).sent(elapsed, size)
+            log.info(
+                "request",
+                method=method,
+                path=scope["raw_path"].decode("latin-1"),
+                status=status,
+                outcome=outcome,
+                bytes=size,
+                ms=round(elapsed * 1000, 1),
+            )
+
+    async def _answered(self, scope: Scope, fields: dict[bytes, bytes]) -> tuple[Answer, Message]:
+        path, accept = scope["raw_path"], fields.get(b"accept", b"")
+        inside = self.visitors.inside(scope, fields)
+        generation = self.recent.generation
+        answer = await self.delivery.answer(
+            Ask(path, accept, fields.get(b"if-none-match"), fields.get(b"if-modified-since"), inside)
+        )
+        sent = message(answer, fields, self.manners, inside)
+        if sent.status == 200:
+            self.recent.remember(path, bucket(accept), answer, sent.headers, generation)
+        return answer, sent
+
+    async def renew(self, path: bytes, accept: bytes) -> None:
+        """Ask for a rendition on behalf of nobody, so that the recent answers have it as it is now."""
+        await self._answered({"raw_path": path, "client": None}, {b"accept": accept})
+
+    async def _other(self, method: str, identity: str, send: Send) -> int:
+        """OPTIONS says what may be done; every other method may not."""
+        status = 204 if method == "OPTIONS" else 405
+        headers = [(b"allow", ALLOWED), *self.manners.fields(), (b"content-length", b"0")]
+        if status == 204:
+            headers.append((b"access-control-allow-methods", ALLOWED))
+            headers.append((b"access-control-allow-headers", b"Range, If-Range, If-None-Match, If-Modified-Since"))
+            headers.append((b"access-control-max-age", b"86400"))
+        await _start(send, status, headers, identity)
+        await send({"type": "http.response.body", "body": b""})
+        return status
+
+    async def _refused(
+        self, error: Exception, fields: dict[bytes, bytes], method: str, identity: str, send: Send
+    ) -> tuple[int, int]:
+        if code(error) == "internal":
+            log.error("a request failed", exc_info=error)
+        refused = problem(error, identity)
+        if self.error_pictures and b"image/" in fields.get(b"accept", b""):
+            refused = _picture(refused, error)
+        names = {name for name, _ in refused.headers}
+        headers = [*refused.headers, *(field for field in self.manners.fields() if field[0] not in names)]
+        headers.append((b"content-length", b"%d" % len(refused.body)))
+        await _start(send, refused.status, headers, identity)
+        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else refused.body})
+        return refused.status, 0 if method == "HEAD" else len(refused.body)
+
+
+async def _start(send: Send, status: int, headers: Headers, identity: str) -> None:
+    await send(
+        {"type": "http.response.start", "status": status, "headers": [*headers, (b"x-request-id", identity.encode())]}
+    )
+
+
+async def _send(send: Send, sent: Message, method: str, identity: str) -> int:
+    """Send a message; returns the bytes of its body."""
+    await _start(send, sent.status, sent.headers, identity)
+    if method == "HEAD":
+        await send({"type": "http.response.body", "body": b""})
+        return 0
+    if isinstance(sent.body, FileBody):
+        async for block in sent.body.blocks(sent.start, sent.stop):
+            await send({"type": "http.response.body", "body": block, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    else:
+        await send({"type": "http.response.body", "body": sent.body[sent.start : sent.stop]})
+    return sent.stop - sent.start
+
+
+def _picture(refused: ErrorAnswer, error: Exception) -> ErrorAnswer:
+    """The error drawn, so that a page under development shows what is wrong where the picture would be."""
+    lines = [f"{refused.status} {code(error)}", str(error) if code(error) != "internal" else ""]
+    text = "".join(
+        f'<text x="12" y="{30 + 24 * number}" font-family="sans-serif" font-size="16">{escape(line[:120])}</text>'
+        for number, line in enumerate(lines)
+    )
+    ground = '<rect width="600" height="80" fill="#fde2e1"/>'
+    body = f'<svg xmlns="http://www.w3.org/2000/svg" width="600" height="80">{ground}{text}</svg>'
+    headers = [field for field in refused.headers if field[0] != b"content-type"]
+    headers += [(b"content-type", b"image/svg+xml"), (b"content-security-policy", b"default-src 'none'; sandbox")]
+    return ErrorAnswer(refused.status, headers, body.encode())

@@ -1,0 +1,120 @@
+"""What a key or a mount allows, enforced on the plan."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from proxy.failures import Forbidden
+from transforms.operation import Operation, Size, joined
+from transforms.operations.geometry import Resize
+from transforms.operations.output import DESCRIPTIONS, Format, Quality
+from transforms.params import Length
+from transforms.plan import Plan
+
+
+class Allowed(Protocol):
+    """The rules of a key or of a public mount; `None` and empty mean that everything is allowed."""
+
+    @property
+    def mounts(self) -> Sequence[str] | None: ...
+    @property
+    def presets_only(self) -> bool: ...
+    @property
+    def presets(self) -> Sequence[str] | None: ...
+    @property
+    def largest(self) -> int | None: ...
+    @property
+    def ladder(self) -> Sequence[int]: ...
+    @property
+    def formats(self) -> Sequence[str] | None: ...
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Rules that hold together: those of the key, and those of the mount."""
+
+    rules: tuple[Allowed, ...]
+
+    @property
+    def formats(self) -> frozenset[str] | None:
+        """The formats that may be made; None: all."""
+        named = [frozenset(rule.formats) for rule in self.rules if rule.formats is not None]
+        return frozenset.intersection(*named) if named else None
+
+    def admit(self, mount: str, steps: Sequence[str], plan: Plan) -> Plan:
+        """The plan as it may be carried out, its widths snapped to the ladder. Raises Forbidden."""
+        for rule in self.rules:
+            _check_names(rule, mount, steps)
+            if rule.ladder and not rule.presets_only and not _presets_alone(steps):
+                plan = _on_ladder(plan, rule.ladder)
+        wanted = plan.find(Format)
+        if wanted and self.formats is not None:
+            self.check_format(wanted.format.partition(":")[0])
+        return plan
+
+    def check_format(self, name: str) -> None:
+        """Raises Forbidden for a format that may not be made."""
+        if self.formats is not None and name not in (*self.formats, *DESCRIPTIONS, "auto"):
+            listed = ", ".join(sorted(self.formats)) or "none"
+            raise Forbidden(f"the format {name} is not allowed here", part=f"f_{name}", expected=f"one of {listed}")
+
+    def check_size(self, size: Size) -> None:
+        """Raises Forbidden for a result that is larger than allowed."""
+        for rule in self.rules:
+            if rule.largest is not None and max(size) > rule.largest:
+                raise Forbidden(
+                    f"the result would be {size.width}x{size.height}; {rule.largest} pixels a side are allowed here",
+                    expected=f"at most {rule.largest} pixels a side",
+                )
+
+
+def _check_names(rule: Allowed, mount: str, steps: Sequence[str]) -> None:
+    if rule.mounts is not None and mount not in rule.mounts:
+        raise Forbidden("the key does not open this mount")
+    presets = [step.removeprefix("t_") for step in steps if step.startswith("t_")]
+    if rule.presets is not None:
+        for name in presets:
+            if name not in rule.presets:
+                raise Forbidden(f"the preset {name} is not allowed here", part=f"t_{name}")
+    if rule.presets_only and not _presets_alone(steps):
+        raise Forbidden("nothing but presets may be asked for here", expected="steps such as t_card")
+
+
+def _presets_alone(steps: Sequence[str]) -> bool:
+    return all(step.startswith("t_") for step in steps)
+
+
+LADDER_WHOLE = (Format, Quality)
+"""What may be said about the whole plan under a ladder: a format, and a level of `q_auto`."""
+
+
+def _on_ladder(plan: Plan, ladder: Sequence[int]) -> Plan:
+    """The plan with its sides on rungs. All that would make the number of possible results endless is refused."""
+    rungs = f"w_ and h_ of {', '.join(map(str, ladder))}"
+    if len(plan.steps) > 1 or len([operation for step in plan.steps for operation in step]) > 1:
+        raise Forbidden("one size may be asked for here, and nothing else", expected=rungs)
+    for operation in plan.whole:
+        level = isinstance(operation, Quality) and operation.value.level is None
+        if not isinstance(operation, LADDER_WHOLE) or level:
+            part = ",".join(joined(*option) for option in operation.write().items())
+            raise Forbidden(f"{part} may not be asked for here", part=part, expected="f_ or a level of q_auto")
+    return Plan(
+        tuple(tuple(_snapped(operation, ladder, rungs) for operation in step) for step in plan.steps), plan.whole
+    )
+
+
+def _snapped(operation: Operation, ladder: Sequence[int], rungs: str) -> Operation:
+    if not isinstance(operation, Resize) or operation.x or operation.y or operation.ratio or operation.zoom != 1:
+        raise Forbidden("only sizes of the ladder may be asked for here", expected=rungs)
+    width, height = operation.width, operation.height
+    if any(side is not None and side.share is not None for side in (width, height)):
+        raise Forbidden("sizes are given in pixels here", expected=rungs)
+    return dataclasses.replace(operation, width=_rung(width, ladder), height=_rung(height, ladder))
+
+
+def _rung(side: Length | None, ladder: Sequence[int]) -> Length | None:
+    """The next rung up, or the highest."""
+    if side is None:
+        return None
+    return Length(next((rung for rung in ladder if rung >= side.pixels), ladder[-1]))

@@ -1,0 +1,156 @@
+"""A rendition: everything that decides its bytes, and so its name."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from proxy.failures import NoSuchRendition
+from proxy.negotiation import Choice, bucket, choose
+from proxy.reading import Wanted
+from proxy.records import Record
+from proxy.sources.mounts import Mounted
+from signing import is_leaf
+from transforms.errors import ConflictingOptions, InvalidOption
+from transforms.formats import FORMATS, by_extension
+from transforms.headers import Header
+from transforms.limits import Limits
+from transforms.operation import Size
+from transforms.operations.output import DESCRIPTIONS, Attachment, Fallback, Format
+from transforms.plan import Plan
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Rendition:
+    """One original through one plan into one format, with nothing left to choose."""
+
+    mounted: Mounted
+    record: Record
+    header: Header
+    plan: Plan
+    format: str
+    why: str
+    """Why it is that format."""
+    sizes: tuple[Size, ...]
+    """The size after each operation, as far as the header tells."""
+    focus: Point | None
+    gps: bool
+
+    @property
+    def key(self) -> str:
+        """The name under which the result is kept: a hash of all that its bytes depend on."""
+        row = FORMATS.get(self.format)
+        facts = (
+            self.mounted.name,
+            self.mounted.key,
+            self.record.version,
+            str(self.plan),
+            self.plan.versions(),
+            self.format,
+            row.version if row else 1,
+            self.focus,
+            self.gps if self.format == "json" else None,
+        )
+        return hashlib.sha256(f"darkroom.result.1\n{json.dumps(facts)}".encode()).hexdigest()[:40]
+
+    @property
+    def refined(self) -> bool:
+        """Whether the format has a final grade that differs from the first."""
+        row = FORMATS.get(self.format)
+        return row is not None and row.refined
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What results may be on a mount, and how they are made."""
+
+    limits: Limits
+    gps: bool
+
+
+def resolve(
+    wanted: Wanted, mounted: Mounted, record: Record, header: Header, accept: bytes, bounds: Bounds
+) -> Rendition:
+    """Make concrete what is wanted of an original, once its header is known. Raises Refusals."""
+    plan = wanted.plan
+    choice = _format(wanted, header, accept)
+    wanted.policy.check_format(choice.format)
+    _check_name(wanted, choice)
+    upright = Size(*header.upright) if plan.loading.upright else Size(header.width, header.height)
+    sizes = tuple(plan.measure(upright)) or (upright,)
+    if plan.saving.format not in DESCRIPTIONS:
+        for size in sizes:
+            bounds.limits.check_result(*size)
+        wanted.policy.check_size(sizes[-1])
+    plan = plan.replaced(without=(Attachment, Fallback), added=(Format(choice.format),))
+    focus = wanted.place.focal.get(mounted.key)
+    return Rendition(mounted, record, header, plan, choice.format, choice.why, sizes, focus, bounds.gps)
+
+
+def _format(wanted: Wanted, header: Header, accept: bytes) -> Choice:
+    plan, saving, row = wanted.plan, wanted.plan.saving, FORMATS[header.kind]
+    if saving.format == "json" and plan.steps:
+        raise ConflictingOptions("f_json describes the original, so no step may change it", part="f_json")
+    if saving.format == "auto":
+        return choose(
+            bucket(accept),
+            kind=header.kind,
+            alpha=plan.transparent(header.alpha),
+            frames=header.frames if row.animation and not plan.loading.page else 1,
+            lossless=saving.lossless,
+            allowed=wanted.policy.formats,
+        )
+    if saving.format:
+        return Choice(saving.format, "the URL says so")
+    if row.writer:
+        return Choice(header.kind, "it is the original's own")
+    return Choice("png" if header.alpha or row.vector else "jpg", f"{row.title} is not written here")
+
+
+def _check_name(wanted: Wanted, choice: Choice) -> None:
+    """A name after `~` says the truth about the format, or nothing."""
+    name = wanted.address.name
+    if not name:
+        return
+    if is_leaf(name):
+        raise NoSuchRendition("a picture has no streaming files", part=f"~{name}")
+    extension = name.rpartition(".")[2] if "." in name else ""
+    if wanted.plan.saving.format == "auto" and extension:
+        raise InvalidOption(
+            "f_auto: the name's extension promises one format, and the client chooses another", part=f"~{name}"
+        )
+    named = by_extension(extension)
+    said = named.name if named else extension
+    if extension and said != choice.format:
+        raise NoSuchRendition(f"the rendition is {choice.format}, and its name says {extension}", part=f"~{name}")
+
+
+def explained(
+    wanted: Wanted, rendition: Rendition, estimate: Mapping[str, float], kept: str | None
+) -> dict[str, object]:
+    """What `f_explain` tells: how the URL was read, the geometry of each step, format, cost and cache."""
+    operations = [(operation, number) for number, step in enumerate(rendition.plan.steps, 1) for operation in step]
+    return {
+        "source": wanted.address.source,
+        "mount": rendition.mounted.name or "/",
+        "key": rendition.mounted.key,
+        "plan": str(wanted.plan),
+        "original": {**rendition.header.to_dict(), "version": rendition.record.version},
+        "steps": [
+            {
+                "step": number,
+                "operation": type(operation).__name__,
+                "options": operation.write(),
+                "width": size.width,
+                "height": size.height,
+            }
+            for (operation, number), size in zip(operations, rendition.sizes, strict=False)
+        ],
+        "format": rendition.format,
+        "why": rendition.why,
+        "estimate": estimate,
+        "result": rendition.key,
+        "cached_in": kept,
+    }

@@ -1,0 +1,112 @@
+"""An answer as it goes over the wire: status, header fields, which part of the body."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from proxy.answer import Answer
+from proxy.caching import Part, Unsatisfiable, byte_range, content_disposition, content_range, http_date
+from proxy.negotiation import VARY
+from proxy.stores.result import FileBody
+
+Headers = list[tuple[bytes, bytes]]
+
+SAFE = (
+    b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox",
+    ("image/jpeg", "image/png", "image/webp", "image/avif", "image/gif", "image/tiff", "image/jxl", "image/heic"),
+)
+"""The policy for what a browser could run, and the media types that it cannot."""
+
+
+@dataclass(frozen=True)
+class Manners:
+    """Header fields that are the same on every answer of a server."""
+
+    corp: str = "cross-origin"
+    cors_origin: str = ""
+
+    def fields(self) -> Headers:
+        fields = [
+            (b"x-content-type-options", b"nosniff"),
+            (b"cross-origin-resource-policy", self.corp.encode()),
+        ]
+        if self.cors_origin:
+            fields.append((b"access-control-allow-origin", self.cors_origin.encode()))
+            fields.append((b"timing-allow-origin", self.cors_origin.encode()))
+        return fields
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is sent: the body from `start` up to, not including, `stop`."""
+
+    status: int
+    headers: Headers
+    body: bytes | FileBody
+    start: int
+    stop: int
+
+
+def message(answer: Answer, request: Mapping[bytes, bytes], manners: Manners, inside: bool) -> Message:
+    """The message that says this answer; `request` has the header fields of the request by lower-case name."""
+    headers = _common(answer, manners)
+    length = answer.body.length if isinstance(answer.body, FileBody) else len(answer.body)
+    if inside and answer.timings:
+        stages = ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in answer.timings.items())
+        headers.append((b"server-timing", stages.encode()))
+    if answer.unchanged:
+        return Message(304, headers, b"", 0, 0)
+    if answer.location is not None:
+        headers += [(b"location", answer.location.encode()), (b"content-length", b"0")]
+        return Message(answer.status, headers, b"", 0, 0)
+    headers += _about_body(answer)
+    part = byte_range(request.get(b"range"), length, request.get(b"if-range"), answer.etag or None)
+    if answer.status != 200:
+        part = byte_range(None, length, None, None)
+    if isinstance(part, Unsatisfiable):
+        headers += [(b"content-range", content_range(part, length).encode()), (b"content-length", b"0")]
+        return Message(416, headers, b"", 0, 0)
+    if isinstance(part, Part):
+        headers += [
+            (b"content-range", content_range(part, length).encode()),
+            (b"content-length", b"%d" % (part.stop - part.start)),
+        ]
+        return Message(206, headers, answer.body, part.start, part.stop)
+    headers.append((b"content-length", b"%d" % length))
+    return Message(answer.status, headers, answer.body, 0, length)
+
+
+def _common(answer: Answer, manners: Manners) -> Headers:
+    """Fields that a 200 and its 304 share (RFC 9110, 15.4.5)."""
+    headers = manners.fields()
+    headers.append((b"cache-control", answer.lifetime.header.encode()))
+    headers.append((b"cache-status", _cache_status(answer)))
+    if answer.etag:
+        headers.append((b"etag", answer.etag.encode()))
+    if answer.modified is not None:
+        headers.append((b"last-modified", http_date(answer.modified).encode()))
+    if answer.negotiated:
+        headers.append((b"vary", VARY.encode()))
+    if answer.tags:
+        headers.append((b"cache-tag", ",".join(answer.tags).encode("ascii", "backslashreplace")))
+    if answer.degraded:
+        headers.append((b"x-darkroom-degraded", answer.degraded.encode()))
+    return headers
+
+
+def _about_body(answer: Answer) -> Headers:
+    headers = [(b"content-type", answer.media_type.encode()), (b"accept-ranges", b"bytes")]
+    policy, harmless = SAFE
+    if answer.media_type not in harmless:
+        headers.append((b"content-security-policy", policy))
+    if answer.filename is not None:
+        headers.append((b"content-disposition", content_disposition(answer.filename, answer.attachment).encode()))
+    return headers
+
+
+def _cache_status(answer: Answer) -> bytes:
+    """Which tier answered (RFC 9211)."""
+    if answer.outcome in ("made", "shared"):
+        return b"darkroom; fwd=miss; stored" + (b"; collapsed" if answer.outcome == "shared" else b"")
+    if answer.outcome in ("original", "redirect", "explained"):
+        return b"darkroom; fwd=bypass"
+    return b"darkroom; hit; detail=" + answer.outcome.encode()

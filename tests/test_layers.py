@@ -1,0 +1,137 @@
+"""Who may import whom, held against the imports that are there."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("signing", "transforms", "proxy")
+STANDARD = sys.stdlib_module_names
+
+# What each room may import beside the standard library and itself. The first prefix that fits a module is its room.
+# fmt: off
+RULES: dict[str, set[str]] = {
+    "signing": {"itsdangerous"},
+    # Rooms of transforms that the front reads: no pixels at module level (see also the test on the running front).
+    "transforms": {"pyvips", "numpy", "pi_heif", "pylibjxl", "pypdfium2"},
+    # The seams and leaves of the proxy do not know each other.
+    "proxy.app": {"*"},
+    "proxy.__main__": {"*"},
+    "proxy.reference": {"proxy.errors", "proxy.settings", "transforms"},
+    "proxy.greeting": {"proxy.settings", "signing", "transforms"},
+    "proxy.handlers": {
+        "starlette", "structlog", "proxy.answer", "proxy.delivery", "proxy.edge", "proxy.errors", "proxy.log",
+        "proxy.metrics", "proxy.negotiation", "proxy.stores", "proxy.wire",
+    },
+    "proxy.edge": {
+        "cachetools", "proxy.answer", "proxy.caching", "proxy.log", "proxy.metrics", "proxy.negotiation",
+        "proxy.wire",
+    },
+    "proxy.wire": {"proxy.answer", "proxy.caching", "proxy.negotiation", "proxy.stores"},
+    "proxy.answer": {"proxy.caching", "proxy.stores"},
+    "proxy.delivery": {
+        "proxy.answer", "proxy.caching", "proxy.failures", "proxy.flights", "proxy.negotiation", "proxy.pressure",
+        "proxy.reading", "proxy.records", "proxy.rendering", "proxy.rendition", "proxy.sources", "proxy.stores",
+        "transforms",
+    },
+    "proxy.pressure": {
+        "cachetools", "proxy.failures", "proxy.negotiation", "proxy.rendition", "proxy.stores", "transforms",
+    },
+    "proxy.rendering": {"proxy.rendition", "proxy.sources", "proxy.stores", "proxy.workers", "transforms"},
+    "proxy.rendition": {
+        "proxy.failures", "proxy.negotiation", "proxy.reading", "proxy.records", "proxy.sources", "signing",
+        "transforms",
+    },
+    "proxy.reading": {"cachetools", "proxy.failures", "proxy.policy", "proxy.sources", "signing", "transforms"},
+    "proxy.records": {"cachetools", "proxy.flights", "proxy.sources", "proxy.stores", "transforms"},
+    "proxy.policy": {"proxy.failures", "transforms"},
+    "proxy.sources": {"proxy.failures"},
+    "proxy.stores": {"cachetools", "structlog"},
+    "proxy.flights": {"proxy.failures"},
+    "proxy.workers": {
+        "structlog", "proxy.failures", "proxy.poison", "proxy.process", "proxy.scratch", "proxy.waiting", "proxy.crew",
+        "transforms",
+    },
+    "proxy.crew": {"structlog", "proxy.process"},
+    "proxy.process": {"transforms"},
+    "proxy.poison": {"cachetools"},
+    "proxy.scratch": set(),
+    "proxy.waiting": set(),
+    "proxy.caching": set(),
+    "proxy.negotiation": set(),
+    "proxy.errors": {"proxy.caching", "proxy.failures", "signing", "transforms"},
+    "proxy.failures": {"transforms"},
+    "proxy.log": {"structlog"},
+    "proxy.metrics": {"prometheus_client"},
+    "proxy.settings": {"pydantic", "pydantic_core", "pydantic_settings", "signing", "transforms"},
+    "proxy.budget": {"proxy.settings"},
+    "proxy.doctor": {"proxy.budget", "proxy.process", "proxy.settings", "signing", "transforms"},
+    "proxy": set(),
+}
+# fmt: on
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            yield name.removesuffix(".__init__"), path
+
+
+def room(module: str) -> str:
+    return next(prefix for prefix in RULES if module == prefix or module.startswith(prefix + "."))
+
+
+def imports(path: Path, anywhere: bool = True) -> Iterator[str]:
+    """The modules that a file imports; only those that are imported with it where `anywhere` is false."""
+    tree = ast.parse(path.read_text())
+    checking = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree) if anywhere else tree.body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and id(node) not in checking:
+            yield node.module
+            if node.module in PACKAGES:
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def allowed(imported: str, rules: set[str], own: str) -> bool:
+    top = imported.partition(".")[0]
+    if top in STANDARD or "*" in rules or imported in PACKAGES:
+        return True
+    return any(imported == name or imported.startswith(name + ".") for name in (*rules, own))
+
+
+@pytest.mark.parametrize(("module", "path"), list(modules()), ids=lambda value: value if isinstance(value, str) else "")
+def test_a_room_imports_what_its_rule_allows(module: str, path: Path) -> None:
+    own = room(module)
+    broken = [name for name in imports(path) if not allowed(name, RULES[own], own)]
+    assert not broken, f"{module} (room {own}) imports {broken}"
+
+
+def test_transforms_know_nothing_of_the_web() -> None:
+    for module, path in modules():
+        if module.startswith("transforms"):
+            assert not {"asyncio", "http", "starlette"} & {name.partition(".")[0] for name in imports(path)}, module
+
+
+def test_the_front_never_loads_pixels() -> None:
+    """Everything that serves, imported: neither libvips nor FFmpeg nor numpy comes with it."""
+    code = "import sys, proxy.app, proxy.doctor, proxy.reference; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"pyvips", "av", "numpy", "pi_heif", "pylibjxl", "pypdfium2"} & set(loaded)
+
+
+def test_signing_needs_itsdangerous_alone() -> None:
+    code = "import sys; before = set(sys.modules); import signing; print(*(set(sys.modules) - before))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {name.partition(".")[0] for name in loaded} - STANDARD == {"signing", "itsdangerous"}

@@ -1,0 +1,47 @@
+"""What is known of an original before any pixel is decoded."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+# EXIF orientations whose picture lies on its side.
+_SIDEWAYS = frozenset({5, 6, 7, 8})
+
+
+@dataclass(frozen=True)
+class Header:
+    """Kind, size and nature of an original; width and height in pixels as stored, one frame's."""
+
+    kind: str
+    width: int
+    height: int
+    bytes: int
+    orientation: int = 1  # EXIF, 1..8
+    alpha: bool = False
+    frames: int = 1  # of an animation, or pages of a document
+    bits: int = 8  # of a channel, or of a palette's index
+    profile: bool = False  # an ICC profile is embedded
+    space: str = "rgb"  # "rgb", "grey", "cmyk", "lab": what the decoder makes
+    progressive: bool = False  # coarse to fine (PNG: interlaced): the decoder holds the whole picture
+    scans: int = 0  # of a progressive JPEG, as far as they were counted
+    subsampling: str = ""  # of a JPEG's colour: "4:2:0", "4:4:4", ...; "other" is none that has a name
+    model: str = ""  # of a JPEG's stored channels: "ycc", "rgb", "grey", "cmyk", "ycck"
+    coding: str = ""  # JPEG: "baseline", "extended", "progressive", "arithmetic"; WebP: "lossy", "lossless"
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Width and height as shown."""
+        return (self.height, self.width) if self.orientation in _SIDEWAYS else (self.width, self.height)
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of one frame."""
+        return self.width * self.height
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON values; `from_dict` is its inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """A header from its JSON values; fields that this version does not know are left out."""
+        return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})

@@ -1,0 +1,203 @@
+"""What one piece of work may be, and what it will cost: from the header alone, before any pixel."""
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from transforms.errors import OriginalTooLarge, ResultTooLarge, TooManyFrames, TooManyPixels
+from transforms.formats import FORMATS
+from transforms.headers.header import Header
+
+_MILLION: Final = 1_000_000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest originals that are decoded and the largest results that are made."""
+
+    jpeg_megapixels: float = 250  # a JPEG shrinks while it loads
+    jpeg_bytes: int = 100 * _MILLION
+    picture_megapixels: float = 60  # any other kind, and a progressive JPEG, which is held in full
+    picture_bytes: int = 64 * _MILLION
+    frames: int = 1000  # of an animation
+    frame_megapixels: float = 250  # of an animation, all frames together
+    pages: int = 1000  # of a document
+    scans: int = 100  # of a progressive JPEG; ten are usual, and each goes over the whole picture
+    result_side: int = 8192
+    result_megapixels: float = 40
+
+    def check_original(self, header: Header) -> None:
+        """Refuse an original that is too large to decode.
+
+        Raises `OriginalTooLarge`, `TooManyPixels` and `TooManyFrames`.
+        """
+        row = FORMATS[header.kind]
+        self.check_bytes(header.kind, header.bytes)
+        if not row.vector:  # a drawing has the size at which it is drawn: `check_raster`
+            self._check_pixels(header)
+        if row.animation:
+            self._check_frames(header)
+        elif header.frames > self.pages:
+            raise TooManyFrames(f"the original has {header.frames} pages; documents of up to {self.pages} are read")
+
+    def check_bytes(self, kind: str, size: int) -> None:
+        """Refuse an original of a kind for its bytes alone. Raises `OriginalTooLarge`."""
+        most, what = (self.jpeg_bytes, "JPEGs") if kind == "jpg" else (self.picture_bytes, "pictures")
+        if size > most:
+            raise OriginalTooLarge(f"the original has {_mega(size)} MB; {what} of up to {_mega(most)} are read")
+
+    def check_raster(self, width: int, height: int) -> None:
+        """Refuse to draw a drawing at a size. Raises `TooManyPixels`."""
+        self._check_megapixels("the original drawn at this size", width, height, self.picture_megapixels, "drawings")
+
+    def check_result(self, width: int, height: int) -> None:
+        """Refuse a result that is too large. Raises `ResultTooLarge`."""
+        if max(width, height) > self.result_side:
+            raise ResultTooLarge(
+                f"the result would have {width}x{height} pixels; a side of up to {self.result_side} is made",
+                expected=f"at most {self.result_side} pixels a side",
+            )
+        if width * height > self.result_megapixels * _MILLION:
+            raise ResultTooLarge(
+                f"the result would have {_mega(width * height)} megapixels ({width}x{height}); "
+                f"up to {self.result_megapixels:g} are made",
+                expected=f"at most {self.result_megapixels:g} megapixels",
+            )
+
+    def _check_pixels(self, header: Header) -> None:
+        most, what = self.picture_megapixels, "pictures"
+        if header.kind == "jpg":
+            most, what = (most, "progressive JPEGs") if header.progressive else (self.jpeg_megapixels, "JPEGs")
+        self._check_megapixels("the original", header.width, header.height, most, what)
+        if header.scans > self.scans:
+            raise TooManyPixels(f"the original is drawn in {header.scans} scans; JPEGs of up to {self.scans} are read")
+
+    def _check_megapixels(self, subject: str, width: int, height: int, most: float, what: str) -> None:
+        if width * height > most * _MILLION:
+            size = f"{_mega(width * height)} megapixels ({width}x{height})"
+            raise TooManyPixels(f"{subject} has {size}; {what} of up to {most:g} are read")
+
+    def _check_frames(self, header: Header) -> None:
+        if header.frames > self.frames:
+            raise TooManyFrames(f"the original has {header.frames} frames; animations of up to {self.frames} are read")
+        if header.frames > 1 and header.frames * header.pixels > self.frame_megapixels * _MILLION:
+            raise TooManyFrames(
+                f"the original has {_mega(header.frames * header.pixels)} megapixels in {header.frames} frames; "
+                f"animations of up to {self.frame_megapixels:g} are read"
+            )
+
+
+def _mega(number: int) -> str:
+    """Millions to one place, rounded up: what is too much never reads like what is allowed."""
+    tenths = -(-number * 10 // _MILLION)
+    return f"{tenths / 10:.10g}"
+
+
+class Cost(NamedTuple):
+    """An estimate of a piece of work: milliseconds of one core, and bytes beyond those of an idle worker."""
+
+    milliseconds: float
+    memory: int
+
+
+class _Reading(NamedTuple):
+    """Milliseconds for a megabyte of file and for a megapixel, and bytes of memory for a pixel."""
+
+    megabyte: float = 0.0
+    megapixel: float = 0.0
+    memory: float = 4.0
+
+
+class _Writing(NamedTuple):
+    """Milliseconds for a megapixel in the first and in the final grade, and bytes of memory for a pixel."""
+
+    first: float
+    final: float
+    memory: float
+
+
+# Measured on one core of a 2 vCPU EPYC; ratios travel, milliseconds do not. The bench takes these figures again.
+_JPEG: Final = {"baseline": 11.0, "cut": 25.0, "whole": 60.0}  # entropy decoding, for a megabyte
+_JPEG_PIXELS: Final = 4.3  # for a megapixel that is left after shrinking: the rest of the decoder
+_RESIZE: Final = 2.3  # for a megapixel of input
+_SCAN: Final = 0.1  # for a megapixel in each scan, however empty
+_READING: Final = {
+    "png": _Reading(megapixel=18),
+    "webp": _Reading(megapixel=9, memory=2),
+    "gif": _Reading(megapixel=7),
+    "avif": _Reading(megapixel=30, memory=6),
+    "tiff": _Reading(megapixel=13),
+    "heic": _Reading(megapixel=25, memory=8),
+    "jxl": _Reading(megapixel=60, memory=12),
+    "svg": _Reading(megabyte=200, megapixel=20, memory=8),
+    "pdf": _Reading(megabyte=20, megapixel=10, memory=8),
+}
+_WRITING: Final = {
+    "jpg": _Writing(3.5, 21, 13),
+    "png": _Writing(60, 360, 6),
+    "webp": _Writing(60, 130, 12),
+    "avif": _Writing(90, 1000, 30),
+    "gif": _Writing(250, 1500, 12),
+    "tiff": _Writing(60, 60, 8),
+}
+# A progressive JPEG's coefficients are all held: bytes for a pixel by subsampling.
+_COEFFICIENTS: Final = {"": 3.0, "4:2:0": 4.5, "4:1:1": 4.5, "4:2:2": 5.5, "4:4:0": 5.5}
+_COEFFICIENTS_IN_FULL: Final = 7.5
+
+_OVERHEAD: Final = 2.0  # milliseconds of any job
+_LEAST_MEMORY: Final = 16 * _MILLION
+
+_MARGIN: Final = 1.3  # of size that must be left after shrinking
+_CUT_FROM: Final = 4  # the shrinking from which the fine scans of a progressive JPEG are left out
+
+
+def estimate(
+    header: Header,
+    output_format: str,
+    output_pixels: int,
+    *,
+    shrink: int | None = None,
+    grade: str = "first",
+) -> Cost:
+    """What it costs to make a result of `output_pixels` (one frame's) from an original.
+
+    `shrink` is the reduction while a JPEG is decoded: 1, 2, 4, 8, or None for the largest that leaves enough. Where the
+    result moves, every frame of an animated original is decoded and written.
+    """
+    writing = _WRITING[output_format]
+    row = FORMATS[output_format]
+    frames = header.frames if row.animation and FORMATS[header.kind].animation else 1
+    written = output_pixels * frames / _MILLION
+    if header.kind == "jpg":
+        shrink = shrink or _shrink(header.pixels, output_pixels)
+        reading, decoded, held = _read_jpeg(header, shrink)
+    else:
+        reading, decoded, held = _read_other(header, output_pixels, frames)
+    milliseconds = reading + _RESIZE * decoded + (writing.final if grade == "final" else writing.first) * written
+    return Cost(_OVERHEAD + milliseconds, round(_LEAST_MEMORY + held + writing.memory * written * _MILLION))
+
+
+def _shrink(pixels: int, output_pixels: int) -> int:
+    return next((step for step in (8, 4, 2) if pixels >= output_pixels * (step * _MARGIN) ** 2), 1)
+
+
+def _read_jpeg(header: Header, shrink: int) -> tuple[float, float, float]:
+    """Milliseconds of decoding, megapixels that are left, and bytes that are held."""
+    megapixels = header.pixels / _MILLION
+    left = megapixels / shrink**2
+    if not header.progressive:
+        return _JPEG["baseline"] * header.bytes / _MILLION + _JPEG_PIXELS * left, left, 0.0
+    entropy = _JPEG["cut" if shrink >= _CUT_FROM else "whole"] * header.bytes / _MILLION
+    held = header.pixels * _COEFFICIENTS.get(header.subsampling, _COEFFICIENTS_IN_FULL)
+    return max(entropy, _SCAN * header.scans * megapixels) + _JPEG_PIXELS * left, left, held
+
+
+def _read_other(header: Header, output_pixels: int, frames: int) -> tuple[float, float, float]:
+    """Milliseconds of decoding, megapixels that come of it, and bytes that are held."""
+    row = _READING[header.kind]
+    pixels = output_pixels if FORMATS[header.kind].vector else header.pixels * frames
+    memory = row.memory * (2 if header.bits > 8 else 1)
+    return (
+        row.megabyte * header.bytes / _MILLION + row.megapixel * pixels / _MILLION,
+        pixels / _MILLION,
+        pixels * memory,
+    )

@@ -1,0 +1,99 @@
+"""Headers of the kinds that take a library to read."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyvips
+from pyvips import Image
+
+from transforms import side_readers
+from transforms.errors import DamagedOriginal, NoSuchPage, UnsupportedFormat
+from transforms.formats import FORMATS
+from transforms.headers import Header, read_header
+from transforms.sniff import sniff
+from transforms.svg import refuse_declarations
+
+SPACES = {"b-w": "grey", "grey16": "grey", "cmyk": "cmyk", "lab": "lab", "labs": "lab"}
+
+
+def probe(path: Path, page: int = 1) -> Header:
+    """The header of any original that is read here. Raises UnsupportedFormat and DamagedOriginal."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        header = read_header(file, size)
+        if header:
+            return header
+        file.seek(0)
+        kind = sniff(file.read(65_536))
+    reader = _READERS.get(kind or "")
+    if not kind or not reader:
+        raise UnsupportedFormat(f"{kind or 'what the original holds'} is not read here")
+    try:
+        return reader(path, size, page)
+    except pyvips.Error as error:
+        raise DamagedOriginal(f"the original is not a whole {FORMATS[kind].title} picture") from error
+
+
+def _header(kind: str, image: Image, size: int, page: int = 1) -> Header:
+    pages = image.get("n-pages") if image.get_typeof("n-pages") else 1
+    if page > pages:
+        raise NoSuchPage(f"the original has {pages} pages; pg_{page} came", part=f"pg_{page}")
+    return Header(
+        kind=kind,
+        width=image.width,
+        height=image.height,
+        bytes=size,
+        orientation=image.get("orientation") if image.get_typeof("orientation") and kind == "tiff" else 1,
+        alpha=bool(image.hasalpha()),
+        frames=pages,
+        bits=image.get("bits-per-sample") if image.get_typeof("bits-per-sample") else 8,
+        profile=image.get_typeof("icc-profile-data") != 0,
+        space=SPACES.get(image.interpretation, "rgb"),
+    )
+
+
+def _avif(path: Path, size: int, page: int) -> Header:
+    return _header("avif", Image.heifload(str(path)), size, page)
+
+
+def _tiff(path: Path, size: int, page: int) -> Header:
+    first = Image.tiffload(str(path))
+    return _header("tiff", first if page == 1 else Image.tiffload(str(path), page=page - 1), size, page)
+
+
+def _svg(path: Path, size: int, page: int) -> Header:
+    refuse_declarations(path)
+    return _header("svg", Image.svgload(str(path)), size, page)
+
+
+def _pdf(path: Path, size: int, page: int) -> Header:
+    width, height, pages = side_readers.pdf_facts(path, page)
+    return Header(kind="pdf", width=width, height=height, bytes=size, frames=pages)
+
+
+def _heic(path: Path, size: int, page: int) -> Header:
+    image = side_readers.heic_facts(path)
+    return Header(kind="heic", width=image[0], height=image[1], bytes=size, alpha=image[2], profile=image[3])
+
+
+def _jxl(path: Path, size: int, page: int) -> Header:
+    facts = side_readers.jxl_facts(path)
+    return Header(
+        kind="jxl",
+        width=facts["width"],
+        height=facts["height"],
+        bytes=size,
+        alpha=facts["has_alpha"],
+        bits=facts["bits_per_sample"],
+        space="grey" if facts["color_channels"] == 1 else "rgb",
+    )
+
+
+_READERS: dict[str, Callable[[Path, int, int], Header]] = {
+    "avif": _avif,
+    "tiff": _tiff,
+    "svg": _svg,
+    "pdf": _pdf,
+    "heic": _heic,
+    "jxl": _jxl,
+}
