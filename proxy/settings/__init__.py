@@ -1,0 +1,25 @@
+"""Every setting: declared once, read from several places, listed for people."""
+
+from proxy.settings.declare import SettingsError
+from proxy.settings.exposure import check_exposure
+from proxy.settings.limits import Limits
+from proxy.settings.loading import load
+from proxy.settings.model import Freshness, Settings
+from proxy.settings.mounts import Key, Mount, Policy
+from proxy.settings.reference import SettingInfo, effective, every_setting, settings_reference
+
+__all__ = [
+    "Freshness",
+    "Key",
+    "Limits",
+    "Mount",
+    "Policy",
+    "SettingInfo",
+    "Settings",
+    "SettingsError",
+    "check_exposure",
+    "effective",
+    "every_setting",
+    "load",
+    "settings_reference",
+]

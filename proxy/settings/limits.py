@@ -1,0 +1,21 @@
+"""What one picture may cost."""
+
+from proxy.settings.declare import Table, setting
+from proxy.settings.units import Bytes, Number, Whole
+
+
+class Limits(Table):
+    """What is refused from the header alone, before any pixel is decoded."""
+
+    jpeg_megapixels: Number = setting(250, "Largest JPEG; it shrinks while it loads.", unit="megapixels", gt=0)
+    jpeg_bytes: Bytes = setting("100MB", "Largest file of a JPEG.", unit="bytes", gt=0)
+    picture_megapixels: Number = setting(60, "Largest picture of any other kind.", unit="megapixels", gt=0)
+    picture_bytes: Bytes = setting("64MB", "Largest file of any other kind.", unit="bytes", gt=0)
+    frames: Whole = setting(1000, "Most frames of an animation.", unit="frames", gt=0)
+    frame_megapixels: Number = setting(
+        250, "Most pixels of an animation, all frames together.", unit="megapixels", gt=0
+    )
+    pages: Whole = setting(1000, "Most pages of a document.", unit="pages", gt=0)
+    scans: Whole = setting(100, "Most scans of a progressive JPEG.", unit="scans", gt=0)
+    result_side: Whole = setting(8192, "Longest side of a result.", unit="pixels", gt=0)
+    result_megapixels: Number = setting(40, "Largest result.", unit="megapixels", gt=0)

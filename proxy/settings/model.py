@@ -1,0 +1,154 @@
+"""Every setting, declared once."""
+
+import difflib
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from proxy.settings.declare import Table, setting
+from proxy.settings.limits import Limits
+from proxy.settings.mounts import Keys, Mount, Mounts, Presets, said
+from proxy.settings.units import Bytes, Seconds, Whole
+
+OFF = ("off", "none")
+
+
+def read_off(value: object) -> object:
+    """None for `off`, since neither TOML nor an environment variable can say None."""
+    return None if isinstance(value, str) and value.lower() in OFF else value
+
+
+Cache = Annotated[Path | None, BeforeValidator(read_off)]
+
+
+class Freshness(Table):
+    """How long answers are kept by those who ask."""
+
+    max_age: Seconds = setting(3600, "How long browsers keep a result.", unit="seconds")
+    shared_max_age: Seconds = setting(86400, "How long CDNs and proxies keep a result.", unit="seconds")
+    provisional_max_age: Seconds = setting(
+        120, "How long CDNs and proxies keep a first, fast result.", unit="seconds", example="2m", ge=60, le=300
+    )
+    stale_while_revalidate: Seconds = setting(
+        86400, "How long an old result may be served while a new one is fetched.", unit="seconds", example="1d"
+    )
+    stale_if_error: Seconds = setting(
+        86400, "How long an old result may be served while the server is down.", unit="seconds"
+    )
+
+
+class Settings(BaseSettings):
+    """All that can be set; `load` says from where."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DARKROOM_", env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    host: str = setting("127.0.0.1", "Address to listen on.", example="0.0.0.0")
+    port: Whole = setting(8300, "Port to listen on; 0 takes a free one.", ge=0, le=65535)
+    unsigned: bool = setting(False, "Anybody may ask for anything, without a signature: for development.")
+    config: Path | None = setting(None, "The settings file.", example="/etc/darkroom.toml", shown="./darkroom.toml")
+    secrets_dir: Path | None = setting(
+        None, "Folder with a file per secret, named like the variable.", example="/run/secrets", shown="none"
+    )
+
+    keys: Keys = setting((), "Secrets of signed URLs, newest first.", example='["new", "old"]')
+    admin_token: SecretStr | None = setting(
+        None, "Opens /metrics and the like to others than this machine.", shown="none", min_length=16
+    )
+    presets: Presets = setting({}, "Named steps: `card` is used as `t_card`.", example='{card = "w_600,f_auto"}')
+    mounts: Mounts = setting(
+        {}, "Folders of originals by URL prefix; one folder alone is the root.", example="/srv/photos"
+    )
+
+    cache: Cache = setting(None, "Folder of finished results; `off` keeps none.", shown="~/.cache/darkroom")
+    cache_bytes: Bytes = setting("4GiB", "Most that finished results take on disk.", unit="bytes", gt=0)
+    memory_bytes: Bytes | None = setting(
+        None,
+        "Most that finished results take in memory.",
+        unit="bytes",
+        shown="a sixteenth of the memory, up to 256MiB",
+    )
+
+    workers: Whole | None = setting(
+        None, "Worker processes for pictures; one more draws SVG.", shown="one per core, as memory allows", ge=1
+    )
+    worker_memory: Bytes | None = setting(
+        None, "Memory that one worker may fill.", unit="bytes", shown="512MiB, less where memory is short", ge=64 << 20
+    )
+    deadline: Seconds = setting(10, "Longest work on one picture.", unit="seconds", gt=0)
+    deadline_svg: Seconds = setting(2, "Longest work on one SVG.", unit="seconds", gt=0)
+    queue_seconds: Seconds = setting(5, "Longest wait for a worker.", unit="seconds")
+    recycle_rss: Bytes = setting("256MiB", "Memory at which an idle worker is replaced.", unit="bytes", ge=64 << 20)
+    recycle_jobs: Whole = setting(2000, "Pictures after which a worker is replaced.", unit="pictures", gt=0)
+    limits: Limits = setting(Limits(), "What one picture may cost.")
+
+    first: Literal["fast", "final"] = setting("fast", "Whether a new result is made fast first and refined later.")
+    freshness: Freshness = setting(Freshness(), "How long answers are kept by those who ask.")
+    cors_origin: str = setting("", "Pages that may read pixels by script; `*` is all.", example="*", shown="none")
+    corp: Literal["cross-origin", "same-site", "same-origin"] = setting(
+        "cross-origin", "Pages that may show pictures at all."
+    )
+    gps: Literal["drop", "keep"] = setting("drop", "Whether `f_json` tells where a photograph was taken.")
+    error_pictures: bool = setting(False, "Errors are shown as pictures: for development.")
+
+    drain_seconds: Seconds = setting(5, "How long to go on accepting after being told to stop.", unit="seconds")
+    stop_seconds: Seconds = setting(20, "How long running requests may take to finish then.", unit="seconds")
+    log_level: Literal["debug", "info", "warning", "error"] = setting("info", "Least grave events that are logged.")
+    log_form: Literal["auto", "json", "console"] = setting(
+        "auto", "How log lines look; auto is console on a terminal and json elsewhere."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Values as given and nothing else: a test that builds `Settings` must not depend on its surroundings."""
+        return (init_settings,)
+
+    def limits_of(self, mount: Mount) -> Limits:
+        """The limits that hold on a mount: its own where it has any, the server's for the rest."""
+        own = mount.limits
+        return self.limits.model_copy(update={name: getattr(own, name) for name in own.model_fields_set} if own else {})
+
+    @field_validator("keys")
+    @classmethod
+    def _each_key_once(cls, keys: Keys) -> Keys:
+        if len({key.secret.get_secret_value() for key in keys}) < len(keys):
+            raise said("the same secret is there twice")
+        return keys
+
+    @field_validator("cors_origin")
+    @classmethod
+    def _an_origin(cls, origin: str) -> str:
+        scheme, _, rest = origin.partition("://")
+        if origin not in ("", "*") and (scheme not in ("http", "https") or not rest or "/" in rest):
+            raise ValueError("* or one origin such as https://www.example.com")
+        return origin
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> "Settings":
+        for where, kind, name, names in self._named():
+            if name not in names:
+                near = difflib.get_close_matches(name, names, n=1)
+                raise said(f"{where}: there is no {kind} {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        return self
+
+    def _named(self) -> Iterator[tuple[str, str, str, Collection[str]]]:
+        """Every preset and mount that a setting names: where, kind, name, and the names that there are."""
+        for number, key in enumerate(self.keys):
+            for name in key.policy.presets or ():
+                yield f"keys.{number}.policy.presets", "preset", name, self.presets
+            for name in key.policy.mounts or ():
+                yield f"keys.{number}.policy.mounts", "mount", name, self.mounts
+        for name, mount in self.mounts.items():
+            for preset in (*(mount.presets or ()), *((mount.default_preset,) if mount.default_preset else ())):
+                yield f"mounts.{name}.presets", "preset", preset, self.presets
