@@ -1,4 +1,4 @@
-"""Where pixels go, by arithmetic alone: every crop mode on pictures larger, smaller and of another ratio than its box."""
+"""Where pixels go, by arithmetic alone: every crop mode on pictures larger and smaller than its box."""
 
 import pytest
 

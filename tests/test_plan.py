@@ -195,8 +195,7 @@ def _texts() -> st.SearchStrategy[str]:
 def test_whatever_reads_is_written_so_that_it_reads_again(text: str) -> None:
     try:
         plan = Plan.read(text, PRESETS)
-    except BadPlan as refused:
-        assert refused.detail
+    except BadPlan:
         return
     written = str(plan)
     assert Plan.read(written) == plan
