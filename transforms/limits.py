@@ -19,14 +19,14 @@ class Limits:
     picture_megapixels: float = 60  # any other kind, and a progressive JPEG, which is held in full
     picture_bytes: int = 64 * _MILLION
     frames: int = 1000  # of an animation
-    frame_megapixels: float = 250  # of an animation, all frames together
+    frame_megapixels: float = 100  # of an animation, all frames together
     pages: int = 1000  # of a document
     scans: int = 100  # of a progressive JPEG; ten are usual, and each goes over the whole picture
     result_side: int = 8192
     result_megapixels: float = 40
 
-    def check_original(self, header: Header) -> None:
-        """Refuse an original that is too large to decode.
+    def check_original(self, header: Header, *, moving: bool = True) -> None:
+        """Refuse an original that is too large to decode; its frames count where the result is `moving`.
 
         Raises `OriginalTooLarge`, `TooManyPixels` and `TooManyFrames`.
         """
@@ -34,9 +34,9 @@ class Limits:
         self.check_bytes(header.kind, header.bytes)
         if not row.vector:  # a drawing has the size at which it is drawn: `check_raster`
             self._check_pixels(header)
-        if row.animation:
+        if row.animation and moving:
             self._check_frames(header)
-        elif header.frames > self.pages:
+        elif not row.animation and header.frames > self.pages:
             raise TooManyFrames(f"the original has {header.frames} pages; documents of up to {self.pages} are read")
 
     def check_bytes(self, kind: str, size: int) -> None:

@@ -13,7 +13,7 @@ class Limits(Table):
     picture_bytes: Bytes = setting("64MB", "Largest file of any other kind.", unit="bytes", gt=0)
     frames: Whole = setting(1000, "Most frames of an animation.", unit="frames", gt=0)
     frame_megapixels: Number = setting(
-        250, "Most pixels of an animation, all frames together.", unit="megapixels", gt=0
+        100, "Most pixels of an animation, all frames together.", unit="megapixels", gt=0
     )
     pages: Whole = setting(1000, "Most pages of a document.", unit="pages", gt=0)
     scans: Whole = setting(100, "Most scans of a progressive JPEG.", unit="scans", gt=0)
