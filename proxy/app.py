@@ -169,7 +169,7 @@ def _pools(settings: Settings, budget: Budget, metrics: Metrics) -> dict[str, Po
             reserve=reserve,
             queue_seconds=settings.queue_seconds,
             memory=budget.worker_memory * size,
-            worker_memory=budget.worker_memory,
+            worker_memory=budget.worker_limit,
             recycle_rss=budget.recycle_rss,
             recycle_jobs=settings.recycle_jobs,
             poison=poison,

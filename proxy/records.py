@@ -79,7 +79,7 @@ class Records:
         record = Record(stat.version, stat.size, stat.modified, self._clock())
         try:
             header = await self._header(mounted, stat)
-            self._limits(mounted.name).check_original(header)
+            self._limits(mounted.name).check_original(header, moving=False)
         except LASTING as refusal:
             return replace(record, refusal=refusal)
         return replace(record, header=header)

@@ -80,6 +80,8 @@ def resolve(
     _check_name(wanted, choice)
     upright = Size(*header.upright) if plan.loading.upright else Size(header.width, header.height)
     sizes = tuple(plan.measure(upright)) or (upright,)
+    row = FORMATS.get(choice.format)
+    bounds.limits.check_original(header, moving=row is not None and row.animation and not plan.loading.page)
     if plan.saving.format not in DESCRIPTIONS:
         for size in sizes:
             bounds.limits.check_result(*size)
