@@ -1,0 +1,53 @@
+"""What an original is, and what a place that has originals can do."""
+
+import os
+import weakref
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+
+@dataclass(frozen=True)
+class Stat:
+    """What can be known of an original without its bytes: another version means other bytes; times are Unix seconds."""
+
+    version: str
+    size: int
+    modified: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Original:
+    """An original as a file of this machine, held open: the path is a name for people, the descriptor is the file.
+
+    The version is that of the very file that was opened. The descriptor is this value's own and is closed with it.
+    """
+
+    path: Path
+    version: str
+    size: int
+    modified: float | None
+    descriptor: int = field(repr=False)
+
+    def __post_init__(self) -> None:
+        weakref.finalize(self, os.close, self.descriptor).atexit = False
+
+    def head(self, length: int) -> bytes:
+        """The first bytes; may wait for the disk."""
+        return os.pread(self.descriptor, length, 0)
+
+
+class Source(Protocol):
+    """A place that has originals by key."""
+
+    async def stat(self, key: str) -> Stat:
+        """Raises NoSuchOriginal, OriginFailed, OriginTimedOut; so does `open`."""
+
+    async def open(self, key: str) -> Original: ...
+
+
+@runtime_checkable
+class Closed(Protocol):
+    """A source that has something to give back."""
+
+    async def close(self) -> None: ...

@@ -1,0 +1,105 @@
+"""Several stores as one: the nearest first."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+
+from proxy.stores.notices import Notices
+from proxy.stores.result import Closed, Result, Scratch, Stats, Store, Tagged, Touched, checked
+
+
+class TieredStore:
+    """Results read from the first store that has them and written to all; a store that fails is passed over.
+
+    Writing and deleting go from the last store to the first, so that nothing old can climb up behind them.
+    """
+
+    name = "tiered"
+
+    def __init__(self, tiers: Sequence[Store]) -> None:
+        self.tiers = tuple(tiers)
+        # For each store those below it that want to know; asked once, since asking costs more than a hit.
+        self._below = [
+            [tier for tier in tiers[depth + 1 :] if isinstance(tier, Touched)] for depth in range(len(tiers))
+        ]
+        self._notices = Notices(__name__)
+        self._changes = self._hits = self._misses = 0
+
+    async def get(self, key: str) -> Result | None:
+        checked(key)
+        changes = self._changes
+        for depth, tier in enumerate(self.tiers):
+            try:
+                result = await tier.get(key)
+            except Exception as error:
+                self._notices.trouble(f"The {tier.name} store does not answer", error)
+                continue
+            if result is None:
+                continue
+            self._hits += 1
+            for below in self._below[depth]:
+                below.touch(key)
+            if depth:
+                await self._promote(key, result, depth, changes)
+            return result
+        self._misses += 1
+        return None
+
+    async def put(self, key: str, result: Result | Scratch, tags: Collection[str] = ()) -> Result:
+        checked(key)
+        for tier in reversed(self.tiers):
+            try:
+                result = await tier.put(key, result, tags)
+            except Exception as error:
+                self._notices.trouble(f"The {tier.name} store keeps nothing", error)
+            self._changes += 1
+        return await asyncio.to_thread(result.held, tags) if isinstance(result, Scratch) else result.tagged(tags)
+
+    async def delete(self, key: str) -> None:
+        """Forget a result everywhere; tries every store, then raises what the first of them raised."""
+        checked(key)
+        errors = []
+        for tier in reversed(self.tiers):
+            try:
+                await tier.delete(key)
+            except Exception as error:
+                errors.append(error)
+            self._changes += 1
+        if errors:
+            raise errors[0]
+
+    async def delete_tagged(self, tag: str) -> int:
+        """Forget every result that bears the tag; the most that one store forgot. Raises like `delete`."""
+        most = 0
+        errors = []
+        for tier in reversed(self.tiers):
+            if isinstance(tier, Tagged):
+                try:
+                    most = max(most, await tier.delete_tagged(tag))
+                except Exception as error:
+                    errors.append(error)
+                self._changes += 1
+        if errors:
+            raise errors[0]
+        return most
+
+    def stats(self) -> Stats:
+        """Hits, misses and failures of all together; each of `tiers` has its own."""
+        return Stats(hits=self._hits, misses=self._misses, errors=self._notices.errors)
+
+    async def close(self) -> None:
+        for tier in self.tiers:
+            if isinstance(tier, Closed):
+                await tier.close()
+
+    async def _promote(self, key: str, result: Result, depth: int, changes: int) -> None:
+        """Copy a result into the stores above, unless something was written or purged since it was looked up."""
+        for tier in reversed(self.tiers[:depth]):
+            if self._changes != changes:
+                return
+            try:
+                await tier.put(key, result)
+                if self._changes != changes:
+                    # A purge or a newer result passed this one on its way up.
+                    await tier.delete(key)
+            except Exception as error:
+                self._notices.trouble(f"The {tier.name} store keeps nothing", error)

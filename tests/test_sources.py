@@ -1,0 +1,440 @@
+"""What every source does, and which source an address belongs to."""
+
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+from ast import literal_eval
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from proxy.failures import Forbidden, NoSuchOriginal, OriginFailed, OriginTimedOut
+from proxy.sources.file import FileSource
+from proxy.sources.mounts import RESERVED, Mounts
+from proxy.sources.source import Closed, Source
+from tests.conftest import corpus
+
+pytestmark = pytest.mark.anyio
+
+REPOSITORY = Path(__file__).parent.parent
+PLAIN = {"cat.jpg": b"cat", "a/b/c d+é.png": b"deep", "no-extension": b"", "a/w_100/x.jpg": b"like a step"}
+
+
+@dataclass
+class Place:
+    """A source and a way to put an original into it."""
+
+    source: Source
+    write: Callable[[str, bytes], Awaitable[None]]
+
+
+async def file_place(root: Path) -> Place:
+    async def write(key: str, body: bytes) -> None:
+        path = root / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+
+    root.mkdir()
+    return Place(FileSource(root), write)
+
+
+PLACES = {"file": file_place}
+
+
+@pytest.fixture(params=PLACES)
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
+    made = await PLACES[request.param](tmp_path / "originals")
+    for key, body in PLAIN.items():
+        await made.write(key, body)
+    yield made
+    if isinstance(made.source, Closed):
+        await made.source.close()
+
+
+@pytest.mark.parametrize("key", PLAIN)
+async def test_an_original_is_found_and_opened(place: Place, key: str) -> None:
+    found = await place.source.stat(key)
+    original = await place.source.open(key)
+    assert found.size == original.size == len(PLAIN[key])
+    assert found.version == original.version
+    assert found.modified == original.modified
+    assert original.head(1000) == PLAIN[key]
+    assert original.path.read_bytes() == PLAIN[key]
+
+
+async def test_new_bytes_are_a_new_version(place: Place) -> None:
+    before = await place.source.stat("cat.jpg")
+    assert before == await place.source.stat("cat.jpg")
+    await place.write("cat.jpg", b"another cat")
+    assert (await place.source.stat("cat.jpg")).version != before.version
+
+
+async def test_an_open_original_keeps_its_bytes(place: Place) -> None:
+    original = await place.source.open("cat.jpg")
+    if isinstance(place.source, FileSource):
+        original.path.unlink()
+    assert original.head(100) == b"cat"
+
+
+HOSTILE = [
+    *["", "/", "..", ".", "../cat.jpg", "a/../cat.jpg", "./cat.jpg", "a/./b", "/cat.jpg", "//cat.jpg", "cat.jpg/"],
+    *["cat.jpg/x", "a//b/c d+é.png", "cat.jpg\0", "\0", "cat.jpg\n", "cat.jpg ", "CAT.JPG", "cat%2ejpg", "a\\b", "~"],
+    *["a", "a/b", "\ud800.jpg", "\udcff.jpg", "x" * 256, "x" * 5000, "é" * 128, "a/" * 3000 + "x", "e\u0301", "…"],
+    *["none.jpg", "a/none.jpg", "none/none.jpg", "file:///etc/passwd", "https://host/cat.jpg", "/etc/passwd"],
+]
+for _names in corpus("hostile", "names.txt"):
+    HOSTILE += [line.encode("latin-1").decode("unicode_escape") for line in _names.read_text("latin-1").split("\n")]
+
+
+@pytest.mark.parametrize("key", HOSTILE, ids=[ascii(key)[:40] for key in HOSTILE])
+async def test_a_hostile_name_is_no_original(place: Place, key: str) -> None:
+    with pytest.raises(NoSuchOriginal):
+        await place.source.stat(key)
+    with pytest.raises(NoSuchOriginal) as refusal:
+        await place.source.open(key)
+    assert "originals" not in str(refusal.value)
+
+
+WATCH = """
+import asyncio, os, sys
+from pathlib import Path
+from proxy.failures import NoSuchOriginal
+from proxy.sources.file import FileSource
+
+async def main(root, keys):
+    source = FileSource(root)
+    opened = []
+    sys.addaudithook(lambda event, args: opened.append(args[0]) if event == "open" else None)
+    for key in keys:
+        for ask in (source.stat, source.open):
+            try:
+                await ask(key)
+            except NoSuchOriginal:
+                pass
+            else:
+                raise SystemExit(f"found {key!r}")
+    print(sorted({str(path) for path in opened} - {str(root)}))
+
+asyncio.run(main(Path(sys.argv[1]), eval(sys.stdin.read())))
+"""
+
+
+def run(script: str, *words: str, given: str = "") -> str:
+    command = [sys.executable, "-c", script, *words]
+    done = subprocess.run(command, cwd=REPOSITORY, input=given, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+async def test_hostile_names_open_nothing_outside_the_root(tmp_path: Path) -> None:
+    outside, root = tmp_path / "outside", tmp_path / "root"
+    (outside / "folder").mkdir(parents=True)
+    (outside / "folder/secret.jpg").write_bytes(b"secret")
+    (root / "a").mkdir(parents=True)
+    (root / "link.jpg").symlink_to("../outside/folder/secret.jpg")
+    (root / "a/link").symlink_to(outside / "folder")
+    keys = [*HOSTILE, "link.jpg", "a/link/secret.jpg", "a/link/none.jpg", "a/link"]
+    opened = literal_eval(run(WATCH, str(root), given=ascii(keys)))
+    # Single names, each opened below the one before and without following it.
+    assert {"a", "link"} <= set(opened)
+    assert not [name for name in opened if "/" in name or name in ("secret.jpg", "none.jpg", "etc", "passwd")]
+
+
+@pytest.fixture
+async def files(tmp_path: Path) -> AsyncIterator[tuple[Path, FileSource]]:
+    root = tmp_path / "root"
+    (root / "folder").mkdir(parents=True)
+    (root / "folder/cat.jpg").write_bytes(b"cat")
+    (tmp_path / "outside.jpg").write_bytes(b"outside")
+    source = FileSource(root)
+    yield root, source
+    await source.close()
+
+
+@pytest.mark.parametrize(
+    ("link", "target"),
+    [
+        ("link.jpg", "folder/cat.jpg"),
+        ("folder/link.jpg", "../folder/./cat.jpg"),
+        ("link.jpg", "{root}/folder/cat.jpg"),
+        ("link.jpg", "../root/folder/cat.jpg"),
+    ],
+)
+async def test_a_link_inside_the_root_is_followed(files: tuple[Path, FileSource], link: str, target: str) -> None:
+    root, source = files
+    (root / link).symlink_to(target.format(root=root))
+    assert await source.stat(link) == await source.stat("folder/cat.jpg")
+    original = await source.open(link)
+    assert original.head(10) == b"cat"
+    assert original.path == root / "folder/cat.jpg"
+
+
+async def test_a_linked_folder_inside_the_root_is_followed(files: tuple[Path, FileSource]) -> None:
+    root, source = files
+    (root / "again").symlink_to("folder")
+    assert (await source.open("again/cat.jpg")).head(10) == b"cat"
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "key"),
+    [
+        ("link.jpg", "../outside.jpg", "link.jpg"),
+        ("link.jpg", "/etc/passwd", "link.jpg"),
+        ("link", "..", "link/outside.jpg"),
+        ("link", "/", "link/etc/passwd"),
+        ("link.jpg", "link.jpg", "link.jpg"),
+        ("link.jpg", "nothing", "link.jpg"),
+        ("link.jpg", "folder", "link.jpg"),
+        ("link.jpg", "/proc/self/fd/0", "link.jpg"),
+        ("link.jpg", ".hidden/cat.jpg", "link.jpg"),
+        ("link.jpg", ".hidden.jpg", "link.jpg"),
+    ],
+)
+async def test_a_link_that_leads_elsewhere_is_no_original(
+    files: tuple[Path, FileSource], link: str, target: str, key: str
+) -> None:
+    root, source = files
+    (root / ".hidden").mkdir()
+    (root / ".hidden/cat.jpg").write_bytes(b"hidden")
+    (root / ".hidden.jpg").write_bytes(b"hidden")
+    (root / link).symlink_to(target)
+    with pytest.raises(NoSuchOriginal):
+        await source.stat(key)
+    with pytest.raises(NoSuchOriginal):
+        await source.open(key)
+
+
+@pytest.mark.parametrize("key", [".hidden.jpg", ".git/config", "folder/.cat.jpg", ".../x", "folder/.x/y"])
+async def test_hidden_files_are_not_served(files: tuple[Path, FileSource], key: str) -> None:
+    root, source = files
+    (root / key).parent.mkdir(parents=True, exist_ok=True)
+    (root / key).write_bytes(b"hidden")
+    with pytest.raises(NoSuchOriginal):
+        await source.stat(key)
+    with pytest.raises(NoSuchOriginal):
+        await source.open(key)
+
+
+def a_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+
+
+def a_device(path: Path) -> None:
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    except PermissionError:
+        path.symlink_to("/dev/null")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, a_socket, a_device, os.mkdir])
+async def test_what_is_no_plain_file_is_no_original(
+    files: tuple[Path, FileSource], make: Callable[[Path], None]
+) -> None:
+    root, source = files
+    make(root / "odd")
+    with pytest.raises(NoSuchOriginal):
+        await source.stat("odd")
+    with pytest.raises(NoSuchOriginal):
+        await source.open("odd")
+
+
+def started(script: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([sys.executable, "-c", script])
+
+
+async def test_a_link_swapped_in_during_the_walk_leads_nowhere(files: tuple[Path, FileSource], tmp_path: Path) -> None:
+    root, source = files
+    (root / "turn").mkdir()
+    (root / "turn/outside.jpg").write_bytes(b"inside")
+    (root / "link").symlink_to(tmp_path)
+    script = f"""
+import ctypes, os
+renameat2 = ctypes.CDLL(None).renameat2
+while os.getppid() == {os.getpid()}:
+    renameat2(-100, b"{root}/turn", -100, b"{root}/link", 2)
+"""
+    swapper = started(script)
+    try:
+        found = set()
+        for _ in range(3000):
+            try:
+                found.add((await source.open("turn/outside.jpg")).head(10))
+            except NoSuchOriginal:
+                found.add(b"")
+    finally:
+        swapper.kill()
+        swapper.wait()
+    assert found == {b"inside", b""}
+
+
+async def test_a_name_that_is_not_text_cannot_be_asked_for(files: tuple[Path, FileSource]) -> None:
+    root, source = files
+    Path(os.fsdecode(os.fsencode(root) + b"/caf\xe9.jpg")).write_bytes(b"latin")
+    for key in ("caf\xe9.jpg", "caf\udce9.jpg", "cafÃ©.jpg"):
+        with pytest.raises(NoSuchOriginal):
+            await source.stat(key)
+
+
+async def test_copies_of_a_file_have_one_version(files: tuple[Path, FileSource]) -> None:
+    root, source = files
+    shutil.copy2(root / "folder/cat.jpg", root / "copy.jpg")
+    assert await source.stat("copy.jpg") == await source.stat("folder/cat.jpg")
+
+
+async def test_a_root_that_goes_away_is_a_failure_and_not_a_missing_original(
+    files: tuple[Path, FileSource],
+) -> None:
+    root, source = files
+    root.rename(root.with_name("elsewhere"))
+    with pytest.raises(OriginFailed) as refusal:
+        await source.stat("folder/cat.jpg")
+    assert str(root) not in str(refusal.value)
+    root.with_name("elsewhere").rename(root)
+    assert await source.stat("folder/cat.jpg")
+
+
+async def test_a_root_that_is_a_link_may_be_turned(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "which.txt").write_bytes(name.encode())
+    (tmp_path / "current").symlink_to("old")
+    source = FileSource(tmp_path / "current")
+    assert (await source.open("which.txt")).head(10) == b"old"
+    (tmp_path / "next").symlink_to("new")
+    (tmp_path / "next").rename(tmp_path / "current")
+    assert (await source.open("which.txt")).head(10) == b"new"
+    await source.close()
+
+
+def test_a_root_that_is_no_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotADirectoryError):
+        FileSource(tmp_path / "nothing")
+
+
+UNREADABLE = """
+import asyncio, os, sys
+from pathlib import Path
+from proxy.failures import OriginFailed
+from proxy.sources.file import FileSource
+
+async def main(root):
+    if os.getuid() == 0:
+        os.setuid(65534)
+    source = FileSource(Path(root))
+    for ask, key in ((source.open, "locked.jpg"), (source.stat, "folder/cat.jpg"), (source.open, "folder/cat.jpg")):
+        try:
+            await ask(key)
+        except OriginFailed as error:
+            print(root in str(error))
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+def test_an_original_without_permission_is_a_failure_that_names_no_path() -> None:
+    # Not under tmp_path, which nobody but its owner may enter: permissions mean nothing to root.
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / "folder").mkdir()
+        (root / "folder/cat.jpg").write_bytes(b"cat")
+        (root / "locked.jpg").write_bytes(b"locked")
+        root.chmod(0o755)
+        (root / "locked.jpg").chmod(0)
+        (root / "folder").chmod(0)
+        try:
+            assert run(UNREADABLE, folder) == "False\nFalse\nFalse\n"
+        finally:
+            (root / "folder").chmod(0o755)
+
+
+async def test_a_disk_that_hangs_holds_up_one_source_and_ends_in_time(files: tuple[Path, FileSource]) -> None:
+    root, other = files
+    hanging = FileSource(root, deadline=0.1)
+    gates = [os.pipe() for _ in range(4)]
+    for gate, _ in gates:
+        hanging._threads.submit(os.read, gate, 1)
+    with pytest.raises(OriginTimedOut):
+        await hanging.stat("folder/cat.jpg")
+    assert await other.stat("folder/cat.jpg")
+    for _, end in gates:
+        os.write(end, b"x")
+        os.close(end)
+    assert hanging._threads.submit(lambda: True).result(10)
+    for gate, _ in gates:
+        os.close(gate)
+    assert await hanging.stat("folder/cat.jpg")
+    await hanging.close()
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> dict[str, Source]:
+    return {name: FileSource(tmp_path) for name in ("", "cats", "cats/wild", "dogs")}
+
+
+def looks_like_step(segment: str) -> bool:
+    return segment.startswith(("w_", "e_", "sig_"))
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "key"),
+    [
+        ("cats/1.jpg", "cats", "1.jpg"),
+        ("cats/wild/1.jpg", "cats/wild", "1.jpg"),
+        ("cats/wild/x/1.jpg", "cats/wild", "x/1.jpg"),
+        ("cats/wildlife/1.jpg", "cats", "wildlife/1.jpg"),
+        ("cats", "", "cats"),
+        ("cats/wild", "cats", "wild"),
+        ("catsup/1.jpg", "", "catsup/1.jpg"),
+        ("1.jpg", "", "1.jpg"),
+        ("dogs/cats/1.jpg", "dogs", "cats/1.jpg"),
+        ("w_100/1.jpg", "", "w_100/1.jpg"),
+        ("ftp://host/1.jpg", "", "ftp://host/1.jpg"),
+    ],
+)
+def test_the_longest_mount_by_whole_segments_takes_a_source(
+    table: dict[str, Source], source: str, name: str, key: str
+) -> None:
+    mounted = Mounts(table, looks_like_step=looks_like_step).resolve(source)
+    assert (mounted.name, mounted.key) == (name, key)
+    assert mounted.source is table[name]
+
+
+def test_without_a_root_mount_the_rest_is_missing(table: dict[str, Source]) -> None:
+    del table[""]
+    mounts = Mounts(table, looks_like_step=looks_like_step)
+    for source in ("1.jpg", "birds/1.jpg", "cats", ""):
+        with pytest.raises(NoSuchOriginal):
+            mounts.resolve(source)
+    with pytest.raises(NoSuchOriginal):
+        Mounts({}, looks_like_step=looks_like_step).resolve("cats/1.jpg")
+
+
+def test_other_hosts_are_forbidden_unless_something_takes_them(table: dict[str, Source]) -> None:
+    for source in ("https://host/1.jpg", "http://127.0.0.1/1.jpg"):
+        with pytest.raises(Forbidden):
+            Mounts(table, looks_like_step=looks_like_step).resolve(source)
+        mounted = Mounts(table, looks_like_step=looks_like_step, remote=table["dogs"]).resolve(source)
+        assert (mounted.name, mounted.source, mounted.key) == ("remote", table["dogs"], source)
+
+
+UNREACHABLE = ["w_100", "e_blur/x", "sig_x", "-", "b64:x", "https:", "cats//x", "/cats", "cats/", "cats/../x", "."]
+
+
+@pytest.mark.parametrize("name", [*sorted(RESERVED), "api/v1", "~x", "cats/~x", "ca\nts", *UNREACHABLE])
+def test_a_mount_that_no_url_reaches_is_refused(table: dict[str, Source], name: str) -> None:
+    with pytest.raises(ValueError, match="cannot be reached"):
+        Mounts({name: table[""]}, looks_like_step=looks_like_step)
+
+
+async def test_mounts_close_their_sources(table: dict[str, Source]) -> None:
+    mounts = Mounts(table, looks_like_step=looks_like_step)
+    await mounts.close()
+    with pytest.raises(RuntimeError):
+        await table["cats"].stat("nothing")
