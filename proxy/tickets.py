@@ -1,0 +1,106 @@
+"""A job on its way through the pool: what goes in, what comes out, and what is told to who waits for it."""
+
+import asyncio
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from proxy.failures import WorkFailed
+from proxy.process import Worker, WorkerLied
+from transforms.errors import Refusal
+from transforms.worker import refusal_from_fields
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker is asked to do.
+
+    `payload` is what JSON can carry; `identity` names the work in the poison list. `deadline` is seconds of working;
+    `cost` the milliseconds and `memory` the bytes that it will take by estimate; a lower `rank` goes first.
+    When `run` is cancelled, a job that waits leaves the line; one that runs is left to finish, which mostly costs less
+    than a new process, and its result is dropped; `stop_if_unwanted` ends the worker instead.
+    """
+
+    payload: Mapping[str, object]
+    identity: str
+    deadline: float
+    cost: float
+    memory: int
+    rank: int = 0
+    stop_if_unwanted: bool = False
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What became of a job: seconds `queued`, `worked` and of `cpu`; bytes of the worker's memory, now and at its peak.
+
+    A body that is a path is a file that now belongs to the receiver, who renames or removes it.
+    """
+
+    meta: dict[str, Any]
+    body: bytes | Path
+    queued: float
+    worked: float
+    cpu: float
+    rss: int
+    peak: int
+
+
+@dataclass(eq=False)
+class Ticket:
+    """A job on its way through the pool."""
+
+    number: int
+    job: Job
+    frame: bytes
+    result: Path
+    done: asyncio.Future[Reply]
+    joined: float
+    patience: asyncio.TimerHandle | None = None
+    queued: float = 0.0
+    finish_by: float = 0.0  # set when work begins; a second try has what the first one left
+    lost: int = 0  # workers
+    worker: Worker | None = None  # while it runs
+
+    def settle(self, outcome: Reply | Refusal) -> None:
+        """Tell who waits what became of the job, and leave no file behind that nobody takes."""
+        if isinstance(outcome, Refusal):
+            discard(self.result)
+            if not self.done.done():
+                self.done.set_exception(outcome)
+        elif self.done.done():
+            discard(outcome.body)
+        else:
+            self.done.set_result(outcome)
+
+    def read(self, header: Mapping[str, Any], body: bytes, worked: float) -> tuple[Reply | Refusal, int]:
+        """What a worker says, and the bytes of memory that it holds; raises WorkerLied for what is no reply to this."""
+        match header:
+            case {"id": self.number, "cpu": float(cpu), "rss": int(rss), "peak": int(peak), **said}:
+                match said:
+                    case {"meta": dict(meta), "file": int(size)} if _is_file(self.result, size):
+                        return Reply(meta, self.result, self.queued, worked, cpu, rss, peak), rss
+                    case {"meta": dict(meta)} if "file" not in said:
+                        return Reply(meta, body, self.queued, worked, cpu, rss, peak), rss
+                    case {"refusal": dict(carried)} if refusal := refusal_from_fields(carried):
+                        return refusal, rss
+                    case {"failure": str(kind)}:
+                        return WorkFailed(f"the work failed ({kind[:100]})"), rss
+        raise WorkerLied("what is no reply to this")
+
+
+def _is_file(path: Path, size: int) -> bool:
+    with suppress(OSError):
+        status = path.lstat()
+        return stat.S_ISREG(status.st_mode) and status.st_size == size
+    return False
+
+
+def discard(body: bytes | Path) -> None:
+    """Remove a result that nobody takes."""
+    if isinstance(body, Path):
+        with suppress(OSError):  # not there, or on a disk that has become read-only
+            body.unlink()

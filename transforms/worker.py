@@ -1,0 +1,181 @@
+"""A worker process: jobs come in by a socket one at a time, and nothing that goes back can run code in the front.
+
+A frame is the length of a JSON header in 4 bytes, the length of a body in 8 (both big-endian), the header, the body.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import shutil
+import signal
+import socket
+import struct
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from transforms.errors import Refusal
+
+Perform = Callable[[dict[str, Any], Path], tuple[dict[str, Any], bytes | Path]]
+
+PREFIX = struct.Struct(">IQ")
+INLINE_BODY = 256 * 1024  # bytes; a larger body costs less as a file, which the cache renames instead of writing
+OUT_OF_MEMORY = 86  # exit status of a worker that met its memory limit
+
+PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+
+
+def frame(header: Mapping[str, object], body: bytes = b"") -> bytes:
+    """One message as it crosses the socket."""
+    text = json.dumps(header, separators=(",", ":")).encode()
+    return b"".join((PREFIX.pack(len(text), len(body)), text, body))
+
+
+def refusal_to_fields(refusal: Refusal) -> dict[str, Any]:
+    """A refusal as JSON can carry it."""
+    return {"code": refusal.code} | {field.name: getattr(refusal, field.name) for field in fields(refusal)}
+
+
+def refusal_from_fields(carried: Mapping[str, Any]) -> Refusal | None:
+    """The refusal of the same class with the same fields; None when there is no such class or they are not its own."""
+    for kind in _kinds(Refusal):
+        if kind.__dict__.get("code") == carried.get("code"):
+            values = {name: value for name, value in carried.items() if name != "code"}
+            plain = all(value is None or isinstance(value, str | int | float) for value in values.values())
+            known = values.keys() <= {field.name for field in fields(kind)}
+            return kind(**values) if plain and known and isinstance(values.get("detail"), str) else None
+    return None
+
+
+def _kinds(parent: type[Refusal]) -> Iterator[type[Refusal]]:
+    for kind in parent.__subclasses__():
+        yield kind
+        yield from _kinds(kind)
+
+
+def serve(sock: socket.socket, perform: Perform, scratch: Path, largest_body: int = INLINE_BODY) -> None:
+    """Do jobs until the front hangs up; `scratch` is this worker's own folder and is emptied after each job."""
+    sock.sendall(frame({"ready": True, **_memory()}))
+    while (order := _receive(sock)) is not None:
+        sock.sendall(_answer(order, perform, scratch, largest_body))
+        empty(scratch)
+
+
+def empty(folder: Path) -> None:
+    """Remove all that is in a folder, as far as that can be done."""
+    with suppress(OSError):
+        for leftover in folder.iterdir():
+            if leftover.is_dir() and not leftover.is_symlink():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink()
+
+
+def _answer(order: Mapping[str, Any], perform: Perform, scratch: Path, largest_body: int) -> bytes:
+    before = time.process_time()
+
+    def measured() -> dict[str, Any]:
+        return {"id": order["id"], "cpu": time.process_time() - before, **_memory()}
+
+    try:
+        meta, body = perform(order["job"], scratch)
+        where, inline = _put(body, Path(order["result"]), largest_body)
+        return frame({"meta": meta, **where, **measured()}, inline)
+    except MemoryError:
+        # What else failed for want of memory cannot be known: the process is given up with its job.
+        traceback.print_exc()
+        os._exit(OUT_OF_MEMORY)
+    except Refusal as refusal:
+        return frame({"refusal": refusal_to_fields(refusal), **measured()})
+    except Exception as failure:
+        traceback.print_exc()
+        return frame({"failure": type(failure).__name__, **measured()})
+
+
+def _put(body: bytes | Path, result: Path, largest_body: int) -> tuple[dict[str, int], bytes]:
+    """Put a large body where the front looks for it and say its size in bytes; a small one goes through the socket."""
+    if isinstance(body, Path):
+        size = body.stat().st_size
+        body.rename(result)
+        return {"file": size}, b""
+    if len(body) <= INLINE_BODY:
+        return {}, body
+    try:
+        with result.open("xb") as file:
+            file.write(body)
+    except OSError:
+        if len(body) > largest_body:
+            raise
+        return {}, body  # a full disk means a slower way, not a failure
+    return {"file": len(body)}, b""
+
+
+def _receive(sock: socket.socket) -> dict[str, Any] | None:
+    prefix = _exactly(sock, PREFIX.size)
+    if prefix is None:
+        return None
+    header_size, _ = PREFIX.unpack(prefix)
+    text = _exactly(sock, header_size)
+    return None if text is None else dict(json.loads(text))
+
+
+def _exactly(sock: socket.socket, size: int) -> bytes | None:
+    data = bytearray()
+    while len(data) < size:
+        part = sock.recv(size - len(data))
+        if not part:
+            return None
+        data += part
+    return bytes(data)
+
+
+def _memory() -> dict[str, int]:
+    # Not getrusage: its peak begins with that of the process that started this one.
+    with open("/proc/self/status", "rb") as status:  # noqa: PTH123 -- read with every reply
+        lines = dict(line.split(b":", 1) for line in status)
+    return {"rss": int(lines[b"VmRSS"].split()[0]) * 1024, "peak": int(lines[b"VmHWM"].split()[0]) * 1024}
+
+
+def confine(memory: int) -> None:
+    """Make this process die with its front, leave signals to it, and hold `memory` bytes at most."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    # Ctrl-C and a supervisor's SIGTERM reach the whole group, but the front drains first; it ends workers by SIGKILL.
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # RLIMIT_DATA counts what is allocated; RLIMIT_AS would count libraries, mapped originals and reserved arenas too.
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    with suppress(OSError):  # /proc may be read-only
+        Path("/proc/self/oom_score_adj").write_text("500")
+
+
+def main(arguments: Sequence[str], load: Callable[[], Perform]) -> None:
+    """Be a worker; `arguments`: the descriptor of its socket, its own folder, its memory and largest body in bytes."""
+    descriptor, scratch, memory, largest_body = arguments
+    confine(int(memory))
+    perform = load()
+    folder = Path(scratch)
+    os.nice(10)  # work yields to the front; starting does not, since others wait for it
+    os.chdir(folder)  # a relative name in hostile media finds an empty folder
+    with suppress(ConnectionError), socket.socket(fileno=int(descriptor)) as sock:
+        serve(sock, perform, folder, int(largest_body))
+    os._exit(0)  # without the libraries' farewells: the front is gone
+
+
+def _load() -> Perform:
+    from transforms.work import perform
+
+    return perform
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:], _load)
