@@ -25,7 +25,7 @@ from proxy.handlers.media import Media
 from proxy.handlers.status import Status
 from proxy.handlers.visitors import Visitors
 from proxy.metrics import Metrics
-from proxy.poison import PoisonList
+from proxy.workers.poison import PoisonList
 from proxy.policy import Allowed
 from proxy.pressure import Siblings
 from proxy.reading import Place, Reader
@@ -40,12 +40,14 @@ from proxy.stores.memory import MemoryStore
 from proxy.stores.result import Store
 from proxy.stores.tiered import TieredStore
 from proxy.wire import Manners
-from proxy.workers import Pool, Reply
+from proxy.workers.pool import Pool, Reply
 from signing import Key, KeyRing, looks_like_step, sign
 from transforms.limits import Cost, Limits
 
 log = structlog.get_logger(__name__)
 
+CHEAP = 250.0
+"""Milliseconds below which work may use the worker that is kept free: every usual rendition, but no refined AVIF."""
 WORKER = (sys.executable, "-m", "transforms.worker")
 
 
@@ -167,6 +169,7 @@ def _pools(settings: Settings, budget: Budget, metrics: Metrics) -> dict[str, Po
             size=size,
             scratch=scratch,
             reserve=reserve,
+            cheap=CHEAP,
             queue_seconds=settings.queue_seconds,
             memory=budget.worker_memory * size,
             worker_memory=budget.worker_limit,

@@ -18,10 +18,10 @@ from stat import S_ISDIR
 from typing import Any, Literal
 
 from proxy.budget import BudgetError, Machine, find_machine, plan_budget
-from proxy.process import worker_environment
 from proxy.settings import Settings
 from proxy.settings.exposure import CLOSE_IT, is_exposed
 from proxy.settings.units import write_bytes
+from proxy.workers.process import worker_environment
 from signing.address import looks_like_step
 from signing.errors import BadKey
 from signing.keys import Key as SigningKey

@@ -174,7 +174,7 @@ class Metrics(Collector):
         self.watch(read)
 
     def watch_pool(self, pool: str, stats: Callable[[], Any]) -> None:
-        """Show the statistics of a pool of workers (`proxy.workers.PoolStats`)."""
+        """Show the statistics of a pool of workers (`proxy.workers.pool.PoolStats`)."""
 
         def read() -> list[tuple[Metric, Labels, float]]:
             now = stats()

@@ -1,15 +1,19 @@
 """Renditions made by workers and kept in the store."""
 
+import copy
 import json
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from proxy.rendition import Rendition
 from proxy.sources.source import Original
 from proxy.stores.result import Result, Scratch, Store
-from proxy.workers import Job, Reply
+from proxy.workers.pool import Job, Reply
+from transforms.errors import BadOriginal, Refusal
 from transforms.formats import FORMATS
 from transforms.headers import Header
 from transforms.limits import Cost, Limits, estimate
@@ -17,6 +21,12 @@ from transforms.params import plain
 
 PROBE = Cost(milliseconds=20, memory=32 << 20)
 """What it is expected to cost to read a header that takes a library."""
+LOOK = 256 * 256
+"""Pixels that a description is drawn from."""
+
+
+class OriginalChanged(Exception):
+    """Another original is there than the one that the rendition is of."""
 
 
 class Pool(Protocol):
@@ -29,8 +39,42 @@ class Pool(Protocol):
 class Watch:
     """Who is told of what was made: the metrics."""
 
-    made: Callable[[Rendition, Cost, Reply, int], None]
+    made: Callable[[Rendition, str, Cost, Reply, int], None]
+    """The rendition, its grade, what it was expected to cost, what came back, bytes of the picture."""
     read: Callable[[str, int], None]
+    """The mount, and bytes of the original."""
+
+
+class Brake:
+    """Work that failed fails again from memory for a while, so that insisting clients keep no worker busy."""
+
+    MOST = 10_000
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._failed: OrderedDict[str, tuple[float, Refusal]] = OrderedDict()
+
+    async def hold(self, key: str, make: Callable[[], Awaitable[Result]]) -> Result:
+        """What `make` returns or raises, or what it raised a moment ago."""
+        until, refusal = self._failed.get(key, (0.0, None))
+        if refusal and self._clock() < until:
+            raise copy.copy(refusal)
+        try:
+            return await make()
+        except Refusal as failure:
+            if seconds := _held_for(failure):
+                self._failed[key] = self._clock() + seconds, copy.copy(failure)
+                self._failed.move_to_end(key)
+                while len(self._failed) > self.MOST:
+                    self._failed.popitem(last=False)
+            raise
+
+
+def _held_for(refusal: Refusal) -> float:
+    """Seconds: what is wrong with an original stays wrong, a worker's accident may not, a full queue says itself."""
+    if isinstance(refusal, BadOriginal):
+        return 60.0
+    return 0.0 if hasattr(refusal, "retry_after") else 1.0
 
 
 @dataclass(frozen=True)
@@ -44,63 +88,81 @@ class Renderer:
     deadline: float
     deadline_svg: float
     watch: Watch
+    brake: Brake = field(default_factory=Brake)
 
-    async def make(self, rendition: Rendition, grade: str, tags: Collection[str] = ()) -> Result:
-        """Render and keep. Raises Refusals of the work, Busy, TimedOut and the like of the pool."""
-        mounted = rendition.mounted
-        original = await mounted.source.open(mounted.key)
-        cost = self.cost(rendition, grade)
-        self.watch.read(mounted.name, original.size)
-        reply = await self._run(
-            rendition.header.kind,
-            original,
-            self._payload(rendition, original.path, grade),
-            f"{rendition.key}.{grade}",
-            cost,
+    async def make(self, rendition: Rendition, grade: str, tags: Collection[str] = (), *, rank: int = 0) -> Result:
+        """Render and keep; a lower `rank` goes first.
+
+        Raises OriginalChanged, Refusals of the work, Busy, TimedOut and the like of the pool.
+        """
+        grade = grade if rendition.refined else "final"
+        return await self.brake.hold(
+            f"{rendition.key}.{grade}", lambda: self._make(rendition, grade, tuple(tags), rank)
         )
+
+    async def _make(self, rendition: Rendition, grade: str, tags: Collection[str], rank: int) -> Result:
+        mounted, started = rendition.mounted, time.monotonic()
+        original = await mounted.source.open(mounted.key)
+        fetched = time.monotonic() - started
+        if original.version != rendition.record.version:
+            raise OriginalChanged
+        cost, drawing = self.cost(rendition, grade), FORMATS[rendition.header.kind].vector
+        self.watch.read(mounted.name, original.size)
+        reply = await (self.drawings if drawing else self.pictures).run(
+            Job(
+                payload=self._payload(rendition, original.path, grade),
+                identity=f"{rendition.key}.{grade}",
+                deadline=self.deadline_svg if drawing else self.deadline,
+                cost=cost.milliseconds,
+                memory=cost.memory,
+                rank=rank,
+            )
+        )
+        # The worker has opened the path by itself: nothing is kept of a file that was written meanwhile.
+        if (await mounted.source.stat(mounted.key)).version != original.version:
+            if isinstance(reply.body, Path):
+                reply.body.unlink(missing_ok=True)
+            raise OriginalChanged
+        facts = reply.meta.get("facts")
         meta: dict[str, Any] = {
             **{name: value for name, value in reply.meta.items() if name != "facts"},
             "queue": reply.queued,
-            "grade": grade if rendition.refined else "final",
+            "fetch": fetched,
+            "grade": grade,
             "format": rendition.format,
         }
-        facts = reply.meta.get("facts")
+        result: Result | Scratch
         size = 0
         if facts is not None:
-            result: Result | Scratch = Result(meta, _as_json(facts))
+            result = Result(meta, _as_json(facts))
         elif isinstance(reply.body, Path):
             size = reply.body.stat().st_size
             result = Scratch(meta, reply.body)
         else:
             size = len(reply.body)
             result = Result(meta, reply.body)
-        self.watch.made(rendition, cost, reply, size)
+        self.watch.made(rendition, grade, cost, reply, size)
         return await self.store.put(rendition.key, result, tags)
 
     async def probe(self, original: Original) -> Header:
         """The header of an original whose kind takes a library to read."""
-        identity = f"probe {original.path} {original.version}"
-        reply = await self._run("svg", original, {"do": "probe", "path": str(original.path)}, identity, PROBE)
+        reply = await self.drawings.run(
+            Job(
+                payload={"do": "probe", "path": str(original.path)},
+                identity=f"probe {original.path} {original.version}",
+                deadline=self.deadline_svg,
+                cost=PROBE.milliseconds,
+                memory=PROBE.memory,
+            )
+        )
         return Header.from_dict(reply.meta["header"])
 
     def cost(self, rendition: Rendition, grade: str) -> Cost:
         """What it will take to make a rendition, from the header alone."""
         if rendition.format not in FORMATS:
-            return PROBE
+            return estimate(rendition.header, "jpg", min(LOOK, rendition.header.pixels))
         size = max(rendition.sizes, key=lambda size: size.width * size.height)
         return estimate(rendition.header, rendition.format, size.width * size.height, grade=grade)
-
-    async def _run(self, kind: str, original: Original, payload: Mapping[str, Any], identity: str, cost: Cost) -> Reply:
-        drawing = FORMATS[kind].vector
-        return await (self.drawings if drawing else self.pictures).run(
-            Job(
-                payload=payload,
-                identity=identity,
-                deadline=self.deadline_svg if drawing else self.deadline,
-                cost=cost.milliseconds,
-                memory=cost.memory,
-            )
-        )
 
     def _payload(self, rendition: Rendition, path: Path, grade: str) -> dict[str, Any]:
         common = {

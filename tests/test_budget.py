@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.budget import FRONT, LEAST_WORKER, BudgetError, Machine, find_machine, plan_budget
-from proxy.process import worker_environment
 from proxy.settings import Settings
+from proxy.workers.process import worker_environment
 
 MIB, GIB = 1 << 20, 1 << 30
 

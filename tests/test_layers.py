@@ -52,15 +52,7 @@ RULES: dict[str, set[str]] = {
     "proxy.sources": {"proxy.failures"},
     "proxy.stores": {"cachetools", "structlog"},
     "proxy.flights": {"proxy.failures"},
-    "proxy.workers": {
-        "structlog", "proxy.failures", "proxy.poison", "proxy.process", "proxy.scratch", "proxy.waiting", "proxy.crew",
-        "transforms",
-    },
-    "proxy.crew": {"structlog", "proxy.process"},
-    "proxy.process": {"transforms"},
-    "proxy.poison": {"cachetools"},
-    "proxy.scratch": set(),
-    "proxy.waiting": set(),
+    "proxy.workers": {"structlog", "proxy.failures", "transforms"},
     "proxy.caching": set(),
     "proxy.negotiation": set(),
     "proxy.errors": {"proxy.caching", "proxy.failures", "signing", "transforms"},
@@ -69,7 +61,7 @@ RULES: dict[str, set[str]] = {
     "proxy.metrics": {"prometheus_client"},
     "proxy.settings": {"pydantic", "pydantic_core", "pydantic_settings", "signing", "transforms"},
     "proxy.budget": {"proxy.settings"},
-    "proxy.doctor": {"proxy.budget", "proxy.process", "proxy.settings", "signing", "transforms"},
+    "proxy.doctor": {"proxy.budget", "proxy.workers", "proxy.settings", "signing", "transforms"},
     "proxy": set(),
 }
 # fmt: on

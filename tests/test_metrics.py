@@ -23,7 +23,7 @@ from proxy.metrics import (
     Metrics,
 )
 from proxy.stores.result import Stats
-from proxy.workers import PoolStats
+from proxy.workers.pool import PoolStats
 
 
 def read(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:

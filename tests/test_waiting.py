@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.poison import PoisonList
-from proxy.waiting import Line
+from proxy.workers.poison import PoisonList
+from proxy.workers.waiting import Line
 
 
 class Clock:

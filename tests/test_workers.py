@@ -16,10 +16,10 @@ import psutil
 import pytest
 
 from proxy.failures import Busy, ClosingDown, Poisoned, TimedOut, WorkerLost, WorkFailed
-from proxy.poison import PoisonList
-from proxy.process import worker_environment
-from proxy.scratch import Scratch
-from proxy.workers import Job, Pool, Reply
+from proxy.workers.poison import PoisonList
+from proxy.workers.pool import Job, Pool, Reply
+from proxy.workers.process import worker_environment
+from proxy.workers.scratch import Scratch
 from transforms.errors import InvalidOption
 from transforms.worker import PREFIX, frame
 
@@ -552,7 +552,7 @@ async def test_nothing_is_left_behind(tmp_path: Path) -> None:
 FRONT = """
 import asyncio, sys
 from pathlib import Path
-from proxy.workers import Job, Pool
+from proxy.workers.pool import Job, Pool
 
 async def serve():
     pool = Pool(sys.argv[2:], size=2, scratch=Path(sys.argv[1]), queue_seconds=9, memory=1, worker_memory=1 << 28,

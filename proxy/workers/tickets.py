@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.failures import WorkFailed
-from proxy.process import Worker, WorkerLied
+from proxy.workers.process import Worker, WorkerLied
 from transforms.errors import Refusal
 from transforms.worker import refusal_from_fields
 

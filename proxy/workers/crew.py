@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from proxy.process import Worker, WorkerEnded, WorkerLied
+from proxy.workers.process import Worker, WorkerEnded, WorkerLied
 
 log = logging.getLogger(__name__)
 

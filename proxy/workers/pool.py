@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from proxy.crew import Crew
 from proxy.failures import Busy, ClosingDown, Poisoned, TimedOut, WorkerLost
-from proxy.poison import PoisonList
-from proxy.process import Worker, WorkerEnded, WorkerLied, WorkerUnreached, worker_environment
-from proxy.scratch import Scratch
-from proxy.tickets import Job, Reply, Ticket, discard
-from proxy.waiting import Line
+from proxy.workers.crew import Crew
+from proxy.workers.poison import PoisonList
+from proxy.workers.process import Worker, WorkerEnded, WorkerLied, WorkerUnreached, worker_environment
+from proxy.workers.scratch import Scratch
+from proxy.workers.tickets import Job, Reply, Ticket, discard
+from proxy.workers.waiting import Line
 from transforms.errors import Refusal
 from transforms.worker import frame
 
