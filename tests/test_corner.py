@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -68,6 +69,15 @@ def group() -> Iterator[Path | None]:
         time.sleep(0.1)
 
 
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder that nobody may enter; pytest's own are for their owner alone."""
+    folder = Path(tempfile.mkdtemp(prefix="darkroom-corner-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
 def get(port: int, path: str) -> tuple[int, bytes]:
     connection = HTTPConnection("127.0.0.1", port, timeout=60)
     try:
@@ -79,12 +89,8 @@ def get(port: int, path: str) -> tuple[int, bytes]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can build a corner and give up its rights in it")
-def test_it_serves_from_a_corner(tmp_path: Path, group: Path | None) -> None:
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents:
-        if parent != parent.parent and parent.owner() == "root" and parent.is_relative_to("/tmp/pytest-of-root"):
-            parent.chmod(0o755)
-    originals, cache = tmp_path / "originals", tmp_path / "cache"
+def test_it_serves_from_a_corner(place: Path, group: Path | None) -> None:
+    originals, cache = place / "originals", place / "cache"
     originals.mkdir(mode=0o755)
     cache.mkdir()
     os.chown(cache, NOBODY, NOBODY)
