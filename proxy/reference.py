@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,11 +18,21 @@ OPTIONS_HEAD = """# Options
 <!-- Made by `make docs` from the declarations in transforms/operations; do not edit. -->
 
 A step is options joined by `,`; each is a name, `_`, and a value. The order inside a step means nothing: what stands
-first here is done first. A further step, behind a `/`, works on the output of the one before.
+first here is done first. A further step, behind a `/`, works on the output of the one before. [urls.md](urls.md) tells
+how a whole URL is read, [cloudinary.md](cloudinary.md) what differs from Cloudinary's options of the same names.
+
 """
 SETTINGS_HEAD = """# Settings
 
 <!-- Made by `make docs` from proxy/settings; do not edit. -->
+
+What stands first wins: options of the command line, variables of the environment, files of `secrets_dir`, the file
+(`darkroom.toml` in the working directory, or the one that `--config` or `DARKROOM_CONFIG` names), the defaults here.
+They are merged table by table. `darkroom settings` shows what holds.
+
+Times are seconds or `500ms`, `10s`, `5m`, `1h`, `1d`; sizes are bytes or `10MB` (a million each), `512MiB`; a list may
+be a text with commas; a table in a variable is JSON. A folder in the file is relative to the file. What is misspelt or
+unknown is refused at the start, all of it at once, with the place where it stands.
 
 """
 ERRORS_HEAD = """# Errors
@@ -29,20 +40,46 @@ ERRORS_HEAD = """# Errors
 <!-- Made by `make docs` from proxy/errors.py; do not edit. -->
 
 Every error is `application/problem+json` (RFC 9457) with a stable `code`, the part of the URL that it is about, and
-what was expected. The header `X-Error` says the same in one line, since an `<img>` shows no body.
+what was expected. The header `X-Error` says the same in one line, since an `<img>` shows no body. Every 503 `busy` and
+`closing_down` says when to come back in `Retry-After`. [http.md](http.md#errors) has an example.
 
 """
+PICTURES = {
+    "c": "![One portrait brought to a box of 200x200 and others, in ten ways](images/modes.jpg)\n",
+    "e_brightness": "![A cat with each of the effects on colour and detail](images/effects.jpg)\n",
+}
+"""What is shown behind the section of an option, by its name."""
 
 
 def options_reference(name: str | None = None) -> str:
     """The manual of every option as Markdown, or of the one that has this name; empty where none has it."""
     wanted = [operation for operation in PIPELINE if name is None or _has(operation, name.rstrip("_"))]
     sections = [section for operation in wanted for section in _section(operation)]
-    if name is not None:
-        return "\n".join(sections)
+    return "\n".join(sections if name is not None else [*sections, _reserved()])
+
+
+def _options_page() -> str:
+    rows = [f"| {_letters(operation)} | {_first_sentence(operation)} |" for operation in PIPELINE]
+    sections = [
+        section
+        for operation in PIPELINE
+        for section in (*_section(operation), *([PICTURES[operation.name]] if operation.name in PICTURES else []))
+    ]
+    return OPTIONS_HEAD + "\n".join(["| option | what it does |\n|---|---|", *rows, "", *sections, _reserved()])
+
+
+def _reserved() -> str:
     kept = ", ".join(f"`{word}_` ({meaning})" for word, meaning in RESERVED.items() if word != "$")
-    reserved = f"Kept for what is to come: {kept}, `$` (variables).\n"
-    return "\n".join([OPTIONS_HEAD, *sections, "## Reserved\n", reserved])
+    text = f"Kept for what is to come: {kept}, `$` (variables). They answer 400 `not_supported`."
+    return f"## Reserved\n\n{textwrap.fill(text, 120)}\n"
+
+
+def _letters(operation: type[Operation]) -> str:
+    return " ".join(f"`{option_name(letter)}`" for letter, _ in operation.letters())
+
+
+def _first_sentence(operation: type[Operation]) -> str:
+    return inspect.cleandoc(operation.__doc__ or "").partition("\n")[0]
 
 
 def _has(operation: type[Operation], name: str) -> bool:
@@ -50,10 +87,8 @@ def _has(operation: type[Operation], name: str) -> bool:
 
 
 def _section(operation: type[Operation]) -> Iterator[str]:
-    first, *more = inspect.cleandoc(operation.__doc__ or "").split("\n")
-    letters = [f"`{option_name(letter)}`" for letter, _ in operation.letters()]
-    yield f"## {' '.join(letters)}\n"
-    yield "\n".join([first, *more]).strip() + "\n"
+    yield f"## {_letters(operation)}\n"
+    yield inspect.cleandoc(operation.__doc__ or "") + "\n"
     if not operation.step_local:
         yield "Holds for the whole plan, wherever it stands.\n"
     if operation.params():
@@ -83,7 +118,7 @@ def _default(operation: type[Operation], key: str) -> str:
 def pages() -> dict[str, str]:
     """Every generated page by its file name."""
     return {
-        "options.md": options_reference(),
+        "options.md": _options_page(),
         "settings.md": SETTINGS_HEAD + settings_reference(),
         "errors.md": ERRORS_HEAD + _errors(),
     }

@@ -134,6 +134,10 @@ class Operation:
         """How the result must be written for this operation."""
         return saving
 
+    def idle(self) -> bool:
+        """Whether it asks for what happens anyway, so that the plan is the same without it."""
+        return False
+
     def measure(self, size: Size) -> Size:
         """The size of the result for an input of this size, as far as it is known before the pixels are."""
         return size
@@ -234,7 +238,7 @@ def read_value(name: str, kind: Kind[T], text: str) -> T:
     except Misspelt as error:
         raise _invalid(name, text, kind.expected, joined(name, error.suggestion)) from None
     except Pointed as error:
-        raise InvalidOption(f"{name}_: {error}", part=joined(name, text), expected=kind.expected) from None
+        raise InvalidOption(f"{name}_: {error}", part=joined(name, text), expected=kind.expected.rstrip(",")) from None
     except ValueError:
         raise _invalid(name, text, kind.expected) from None
 

@@ -4,10 +4,10 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TypeVar
 
-from transforms.errors import BadPlan, InvalidOption, NotSupported, UnknownOption, UnknownPreset
+from transforms.errors import BadPlan, ConflictingOptions, InvalidOption, NotSupported, UnknownOption, UnknownPreset
 from transforms.operation import FAMILIES, Loading, Operation, Saving, Size, conflict, joined, option_name
 from transforms.operations.geometry import Density
 from transforms.pipeline import PIPELINE
@@ -77,7 +77,10 @@ class Plan:
             offset += len(step) + 1
         if len(pixel_steps) > MOST_STEPS:
             raise BadPlan(f"a plan has at most {MOST_STEPS} steps; {len(pixel_steps)} came")
-        return cls(tuple(pixel_steps), tuple(sorted(whole.values(), key=lambda operation: _ORDER[type(operation)])))
+        kept = [operation for operation in whole.values() if not operation.idle()]
+        plan = cls(tuple(pixel_steps), tuple(sorted(kept, key=lambda operation: _ORDER[type(operation)])))
+        plan.saving  # noqa: B018 - options that contradict each other are refused now
+        return plan
 
     def __str__(self) -> str:
         """The canonical text, which reads back as this very plan."""
@@ -109,14 +112,14 @@ class Plan:
                 alpha = operation.transparent(alpha)
         return alpha
 
-    @property
+    @cached_property
     def loading(self) -> Loading:
         loading = Loading()
         for operation in self:
             loading = operation.loading(loading)
         return loading
 
-    @property
+    @cached_property
     def saving(self) -> Saving:
         saving = Saving()
         for operation in self:
@@ -180,13 +183,24 @@ def _split(part: str) -> Iterator[tuple[str, str]]:
 
 
 def _unknown(name: str, part: str) -> UnknownOption:
-    near = [letter for letter in name if letter in _NAMES][:1] if len(name) == 2 else []
-    near = near or difflib.get_close_matches(name, _NAMES, n=1, cutoff=0.5)
-    suggestion = part.replace(name, near[0], 1) if near else ""
-    meant = f"; did you mean {suggestion}?" if near else ""
-    return UnknownOption(
-        f"{option_name(name)} is no option{meant}", part=part, expected="an option", suggestion=suggestion
-    )
+    near = [letter for letter in name if letter in _NAMES] if len(name) == 2 else []
+    near += difflib.get_close_matches(name, _NAMES, n=2, cutoff=0.72)
+    suggestion = next((other for word in near if _takes(word, other := part.replace(name, word, 1))), "")
+    meant = f"; did you mean {suggestion}?" if suggestion else ""
+    detail = f"{option_name(name)} is no option{meant}"
+    return UnknownOption(detail, part=part, expected="an option", suggestion=suggestion)
+
+
+def _takes(name: str, part: str) -> bool:
+    """Whether an option can be spelled so."""
+    try:
+        for operation in _ASKED.get(name, []) + _TAKEN.get(name, []):
+            operation.read(dict(_split(part)))
+    except ConflictingOptions:
+        return True  # its value is right, it only misses other options
+    except BadPlan:
+        return False
+    return True
 
 
 def _expand(step: str, presets: Mapping[str, str], depth: int = 0) -> Iterator[str]:
@@ -222,14 +236,16 @@ def _read_step(text: str, whole: dict[type[Operation], Operation]) -> tuple[Oper
         # A density is no effect of its own: it is worked into the lengths beside it, so that w_300,dpr_2 is w_600.
         operations = [operation.dense(density.factor) for operation in operations if operation is not density]
         if not any(operation.step_local for operation in operations):
-            raise conflict("dpr_: it multiplies the lengths of its own step, and there are none", joined("dpr", options["dpr"]))
+            raise conflict(
+                "dpr_: it multiplies the lengths of its own step, and there are none", joined("dpr", options["dpr"])
+            )
     for one in operations:
         if not one.step_local:
             if type(one) in whole:
                 name, value = next(iter(one.write().items()))
                 raise conflict(f"{joined(name, value)}: the option holds for the whole plan and stands twice", text)
             whole[type(one)] = one
-    return tuple(operation for operation in operations if operation.step_local)
+    return tuple(operation for operation in operations if operation.step_local and not operation.idle())
 
 
 def _owners(name: str, value: str, asked: set[type[Operation]]) -> list[type[Operation]]:

@@ -62,6 +62,9 @@ class Brightness(Operation, name="e_brightness"):
     example = "e_brightness:30"
     amount: float = param(Number(-99, 100), "percent of light to add", default=80.0)
 
+    def idle(self) -> bool:
+        return self.amount == 0
+
     def apply(self, image: "Image", scene: Scene) -> "Image":
         from transforms.image import on_colours
 
@@ -73,6 +76,9 @@ class Contrast(Operation, name="e_contrast"):
 
     example = "e_contrast:40"
     amount: float = param(Number(-100, 100), "percent of contrast to add")
+
+    def idle(self) -> bool:
+        return self.amount == 0
 
     def apply(self, image: "Image", scene: Scene) -> "Image":
         from transforms.image import on_colours
@@ -87,6 +93,9 @@ class Gamma(Operation, name="e_gamma"):
     example = "e_gamma:50"
     amount: float = param(Number(-50, 150), "percent by which the exponent's inverse changes; above 0 is lighter")
 
+    def idle(self) -> bool:
+        return self.amount == 0
+
     def apply(self, image: "Image", scene: Scene) -> "Image":
         from transforms.image import on_colours
 
@@ -100,6 +109,9 @@ class Saturation(Operation, name="e_saturation"):
     example = "e_saturation:-50"
     amount: float = param(Number(-100, 100), "percent of saturation to add", default=80.0)
 
+    def idle(self) -> bool:
+        return self.amount == 0
+
     def apply(self, image: "Image", scene: Scene) -> "Image":
         return _recombined(image, _saturation(1 + self.amount / 100))
 
@@ -109,6 +121,9 @@ class Hue(Operation, name="e_hue"):
 
     example = "e_hue:40"
     amount: float = param(Number(-100, 100), "percent of half a turn", default=80.0)
+
+    def idle(self) -> bool:
+        return self.amount == 0
 
     def apply(self, image: "Image", scene: Scene) -> "Image":
         return _recombined(image, _hue(self.amount * 1.8))
@@ -139,6 +154,9 @@ class Tint(Operation, name="e_tint"):
     example = "e_tint:60:teal"
     amount: float = param(Number(0, 100), "percent of the ink")
     colour: Colour = param(ColourName(), "colour of the ink")
+
+    def idle(self) -> bool:
+        return self.amount == 0
 
     def apply(self, image: "Image", scene: Scene) -> "Image":
         from transforms.image import on_colours, table

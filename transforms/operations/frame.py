@@ -73,6 +73,9 @@ class Edge(Operation, name="r"):
     )
     border: Border | None = param(BorderLine(), "the border, which follows the corners", default=None, letter="bo")
 
+    def idle(self) -> bool:
+        return not any(self.radii) and self.border is None
+
     def transparent(self, before: bool) -> bool:
         return before or any(self.radii)
 
@@ -98,6 +101,9 @@ class Opacity(Operation, name="o"):
 
     example = "o_50"
     percent: int = param(Whole(0, 100), "percent of the picture that is left")
+
+    def idle(self) -> bool:
+        return self.percent == 100
 
     def transparent(self, before: bool) -> bool:
         return before or self.percent < 100

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Self
 
-from transforms.formats import FORMATS
+from transforms.formats import DEFAULT_QUALITY, FORMATS
 from transforms.operation import Loading, Operation, Saving, conflict, param
 from transforms.params import Choice, Misspelt, Text, Whole
 
@@ -106,6 +106,9 @@ class Quality(Operation, name="q", step_local=False):
     example = "q_85"
     value: QualityValue = param(QualityKind(), "1 to 100, or `auto` with a level", whole=True)
 
+    def idle(self) -> bool:
+        return self.value in (QualityValue(number=DEFAULT_QUALITY), QualityValue(level="good"))
+
     def saving(self, saving: Saving) -> Saving:
         return dataclasses.replace(
             saving, quality=self.value.number, level=self.value.level, chroma=self.value.chroma or saving.chroma
@@ -119,6 +122,9 @@ class ColourSpace(Operation, name="cs", step_local=False):
     space: str = param(
         Choice(("srgb", "p3", "copy")), "`srgb`, `p3` for wide gamut, `copy` for the original's profile", default="srgb"
     )
+
+    def idle(self) -> bool:
+        return self.space == "srgb"
 
     def saving(self, saving: Saving) -> Saving:
         return dataclasses.replace(saving, space=self.space)
@@ -167,6 +173,8 @@ class KeepGps(Operation, name="fl_keep_gps", step_local=False):
     example = "fl_keep_gps,fl_keep_metadata"
 
     def saving(self, saving: Saving) -> Saving:
+        if saving.metadata != "keep":
+            raise conflict("fl_keep_gps: it goes with fl_keep_metadata", self.name)
         return dataclasses.replace(saving, gps=True)
 
 
@@ -201,7 +209,7 @@ class Fallback(Operation, name="d", step_local=False):
 
     def checked(self) -> Self:
         if re.match(r"https?:", self.source):
-            raise conflict("d_: the picture shown instead is an original of a mount, not a URL", "d")
+            raise conflict("d_: the picture shown instead is an original of a mount, not a URL", f"d_{self.source}")
         return self
 
     def saving(self, saving: Saving) -> Saving:
