@@ -25,7 +25,7 @@ from proxy.settings import (
     load,
     settings_reference,
 )
-from proxy.settings.units import Bytes, Point, PointText, Rate, RateText, Seconds, write
+from proxy.settings.units import Bytes, Point, PointText, Seconds, write
 from transforms.limits import Limits
 
 SECRET = "hunter2-hunter2-hunter2-hunter2-hunter2"
@@ -215,7 +215,6 @@ def test_an_error_names_the_variable_what_was_expected_and_what_came(environ: di
             "mounts.a.focal.b.jpg: expected a point as x:y in fractions",
         ),
         ('keys = [{secret = "x", policy = {mounts = ["a"]}}]', "keys.0.policy.mounts: there is no mount 'a'"),
-        ('keys = [{secret = "x", policy = {rate = "fast"}}]', "keys.0.policy.rate: expected requests per time"),
         ('keys = ["x", "x"]', "keys: the same secret is there twice"),
     ],
 )
@@ -310,9 +309,7 @@ def test_a_written_size_reads_back(size: int) -> None:
     assert TypeAdapter(Bytes).validate_python(write(ByteSize(size))) == size
 
 
-def test_rates_and_points_read() -> None:
-    assert TypeAdapter(RateText).validate_python("20/10s") == Rate(20, 10)
-    assert TypeAdapter(RateText).validate_python("600/m") == Rate(600, 60)
+def test_points_read() -> None:
     assert TypeAdapter(PointText).validate_python("30p:.5") == Point(0.3, 0.5)
 
 

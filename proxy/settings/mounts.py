@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from proxy.settings.declare import Table, setting
 from proxy.settings.limits import Limits
-from proxy.settings.units import Names, PointText, RateText, Seconds, Whole, read_list
+from proxy.settings.units import Names, PointText, Seconds, Whole, read_list
 from signing.address import RESERVED, looks_like_step
 from transforms.formats import by_extension, writable
 
@@ -73,7 +73,6 @@ class Policy(Table):
     largest: Whole | None = setting(None, "Longest side of a result.", unit="pixels", ge=1, shown="the limits' own")
     ladder: Ladder = setting((), "Widths of results; others snap up to the next.", unit="pixels", example="[320, 640]")
     formats: Formats | None = setting(None, "Formats that may be made.", example='["webp", "jpg"]', shown="all")
-    rate: RateText | None = setting(None, "Most pictures that may be asked for.", example="600/m", shown="any")
 
     @property
     def finite(self) -> bool:

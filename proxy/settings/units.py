@@ -1,4 +1,4 @@
-"""The kinds of value that settings are written in: sizes, times, rates, lists of names, points.
+"""The kinds of value that settings are written in: sizes, times, lists of names, points.
 
 A reader that cannot make sense of a value raises `ValueError` with *what it expected*; `loading` adds what came.
 """
@@ -13,17 +13,6 @@ SECONDS_IN = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400
 TIME = re.compile(r"(\d+(?:\.\d+)?|\.\d+) ?(ms|s|m|h|d|)")
 SIZE = re.compile(r"(?:\d+(?:\.\d+)?|\.\d+) ?(?:[kmgt]i?b?|b|)", re.IGNORECASE)
 WHOLE_UNITS = ("GiB", "GB", "MiB", "MB", "KiB", "kB")
-RATE = re.compile(r"(\d+)/(\d*(?:s|m|h|d))")
-
-
-class Rate(NamedTuple):
-    """So many requests in so many seconds."""
-
-    requests: int
-    seconds: float
-
-    def __str__(self) -> str:
-        return f"{self.requests}/{self.seconds:g}s"
 
 
 class Point(NamedTuple):
@@ -68,18 +57,6 @@ def read_list(value: object) -> object:
     return value
 
 
-def read_rate(value: object) -> object:
-    """Requests per time: `100/s`, `6000/m`, `20/10s`."""
-    if isinstance(value, Rate):
-        return value
-    if isinstance(value, str) and (match := RATE.fullmatch(value.strip().lower())):
-        span, requests = match[2], int(match[1])
-        seconds = float(span[:-1] or 1) * SECONDS_IN[span[-1]]
-        if requests and seconds:
-            return Rate(requests, seconds)
-    raise ValueError("requests per time, such as 100/s, 6000/m or 20/10s")
-
-
 def read_point(value: object) -> object:
     """Two fractions from the top left corner: `0.3:0.5`, or `30p:50p` as in URLs."""
     if isinstance(value, Point):
@@ -112,7 +89,7 @@ def write(value: object) -> str:
         return f"{value // ByteSize.byte_sizes[whole.lower()]}{whole}" if whole else str(int(value))
     if isinstance(value, float):
         return f"{value:g}"
-    if isinstance(value, Sequence) and not isinstance(value, str | Rate | Point):
+    if isinstance(value, Sequence) and not isinstance(value, str | Point):
         return ", ".join(write(member) for member in value)
     return "" if value is None else str(value)
 
@@ -122,5 +99,4 @@ Bytes = Annotated[ByteSize, BeforeValidator(read_bytes)]
 Whole = Annotated[int, BeforeValidator(read_number)]
 Number = Annotated[float, BeforeValidator(read_number), Field(allow_inf_nan=False)]
 Names = Annotated[tuple[str, ...], BeforeValidator(read_list)]
-RateText = Annotated[Rate, BeforeValidator(read_rate)]
 PointText = Annotated[Point, BeforeValidator(read_point)]
