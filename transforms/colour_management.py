@@ -1,61 +1,62 @@
 """From whatever colours a file holds to the eight bits a channel that operations work on."""
 
-import pyvips
+from functools import lru_cache
+from typing import Any, Final
+
 from pyvips import GValue, Image
 
-SPACES = {"srgb": "srgb", "p3": "p3"}
-"""Colour spaces of results, and libvips' built-in profiles for them."""
+PROFILE: Final = "icc-profile-data"
 
-_WIDE = ("rgb16", "grey16", "lab", "labs", "labq", "xyz", "scrgb", "hsv", "lch", "cmc", "yxy", "oklab", "oklch")
+# Where a profile is broken, or one of another kind of picture, libvips takes its own profile for the kind.
+_INTENT: Final[dict[str, Any]] = {"embedded": True, "intent": "relative", "black_point_compensation": True, "depth": 8}
+_CHANNELS: Final = {"b-w": 1, "grey16": 1, "srgb": 3, "rgb16": 3, "cmyk": 4}
+_LARGEST: Final = 4 * 2**20  # bytes of a profile; those of presses have up to 3 MB
+_UNSEEN: Final = 2  # steps of 255 that a conversion must change to be worth its time
 
 
-def managed(image: Image, space: str) -> Image:
-    """The picture as 8-bit RGB, with alpha if it has any, in `srgb`, `p3` or, for `copy`, in its own profile's RGB."""
-    profile = image.get_typeof("icc-profile-data") != 0
-    cmyk = image.interpretation == "cmyk"
-    keeps_own = space == "copy" and profile and not cmyk and _channels(image) == 3
-    target = SPACES.get(space, "srgb")
-    if (profile and not keeps_own and not (target == "srgb" and _is_srgb(image))) or cmyk or (target == "p3"):
-        image = _transformed(image, target, cmyk)
+def result_profile(image: Image, space: str) -> bytes | str | None:
+    """The profile that a result in `srgb`, `p3` or `copy` carries: its bytes, libvips' name for it, None for sRGB."""
+    if space == "p3":
+        return "p3"
+    if space == "copy" and _CHANNELS.get(image.interpretation) == 3 and _profile_changes(image):
+        return bytes(image.get(PROFILE))
+    return None
+
+
+def managed(image: Image, profile: bytes | str | None) -> Image:
+    """The picture as RGB of 8 bits, with alpha if it has any, in the colours of a result's profile."""
+    if not isinstance(profile, bytes):
+        image = _converted(image, profile or "srgb")
     if image.interpretation != "srgb" or image.format != "uchar":
-        image = image.colourspace("srgb")
-    if image.format != "uchar":
-        image = image.cast("uchar")
-    if image.bands > 4:
-        image = image[:3].bandjoin(image[image.bands - 1]) if image.hasalpha() else image[:3]
-    elif image.bands < 3:
-        image = image[0].bandjoin([image[0], image[0], *(image[band] for band in range(1, image.bands))])
-    return image.copy(interpretation="srgb")
+        image = image.colourspace("srgb").cast("uchar")
+    return image[:3].bandjoin(image[3]) if image.bands > 4 else image
 
 
-def _channels(image: Image) -> int:
-    return int(image.bands) - int(image.hasalpha())
+def _converted(image: Image, target: str) -> Image:
+    if image.interpretation not in _CHANNELS or image.format not in ("uchar", "ushort"):
+        image = image.colourspace("srgb").cast("uchar")
+    cmyk = image.interpretation == "cmyk"
+    if cmyk or target != "srgb" or _profile_changes(image):
+        return image.icc_transform(target, input_profile="cmyk" if cmyk else "srgb", **_INTENT)
+    return image
 
 
-def _transformed(image: Image, target: str, cmyk: bool) -> Image:
-    """Converted through its profile; a profile that is broken or of another kind of picture counts as none."""
-    options = {"intent": "relative", "black_point_compensation": True, "depth": 8}
-    assumed = "cmyk" if cmyk else "srgb"
-    if image.get_typeof("icc-profile-data") and not _works(image, target):
-        if not cmyk and target == "srgb":
-            return image
-        image = image.copy()
-        image.remove("icc-profile-data")
-    return image.icc_transform(target, embedded=True, input_profile=assumed, **options)
-
-
-def _works(image: Image, target: str) -> bool:
-    """Whether the profile can be used, tried on a pixel of the same kind: the real ones are read once."""
-    pixel = Image.black(1, 1, bands=image.bands).cast(image.format).copy(interpretation=image.interpretation)
-    pixel.set_type(GValue.blob_type, "icc-profile-data", image.get("icc-profile-data"))
-    try:
-        pixel.icc_transform(target, embedded=True).avg()
-    except pyvips.Error:
+def _profile_changes(image: Image) -> bool:
+    """Whether something is seen of the picture's profile: one of sRGB changes nothing, nor does a broken one."""
+    if not image.get_typeof(PROFILE):
         return False
-    return True
+    profile = bytes(image.get(PROFILE))
+    return len(profile) <= _LARGEST and _changes(profile, _CHANNELS.get(image.interpretation, 3))
 
 
-def _is_srgb(image: Image) -> bool:
-    """Whether the profile says sRGB, so that a conversion would change nothing."""
-    head = bytes(image.get("icc-profile-data"))[:4096]
-    return b"sRGB" in head or b"s\0R\0G\0B" in head
+@lru_cache(maxsize=8)
+def _changes(profile: bytes, channels: int) -> bool:
+    """What a profile does is tried on 64 colours spread over its space, for its name may lie."""
+    steps = (0, 85, 170, 255)
+    spread = bytes(steps[place >> 2 * (channel % 3) & 3] for place in range(64) for channel in range(channels))
+    interpretation = {1: "b-w", 3: "srgb", 4: "cmyk"}[channels]
+    sample = Image.new_from_memory(spread, 64, 1, channels, "uchar").copy(interpretation=interpretation)
+    before = sample.colourspace("srgb")
+    sample.set_type(GValue.blob_type, PROFILE, profile)
+    difference: float = (sample.icc_transform("srgb", **_INTENT) - before).abs().max()
+    return difference > _UNSEEN

@@ -2,21 +2,23 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyvips
-from pyvips import Image
+from pyvips import GValue, Image
 
 from transforms import side_readers
 from transforms.errors import DamagedOriginal, NoSuchPage, UnsupportedFormat
 from transforms.formats import FORMATS
 from transforms.headers import Header
 from transforms.limits import Limits
+from transforms.metadata import kept_exif
 from transforms.operation import Loading, Size
-from transforms.svg import refuse_declarations
+from transforms.svg import read_svg
 
 MARGIN = 1.3
 """How much larger than its target a picture stays when it is shrunk while it is read.
@@ -27,7 +29,10 @@ At 1.07 the structural similarity to a full decode falls from .967 to .952; at 1
 
 @dataclass(frozen=True)
 class Opened:
-    """The frames of an original, not yet turned upright, and what its file says beside them."""
+    """The frames of an original, not yet turned upright, and what its file says beside them.
+
+    The frames are read from the file when their pixels are asked for: once, and in their order.
+    """
 
     frames: list[Image]
     size: Size
@@ -37,16 +42,25 @@ class Opened:
     """Milliseconds that each frame is shown."""
     loop: int = 0
     """How often an animation runs; 0 is for ever."""
-    metadata: dict[str, Any] = field(default_factory=dict)
-    """The file's metadata blocks and fields by libvips' names."""
+    metadata: dict[str, bytes] = field(default_factory=dict)
+    """The file's EXIF, XMP and IPTC by libvips' names."""
 
 
 def guard() -> None:
     """Let libvips read pictures and nothing else; called once in every worker."""
     pyvips.block_untrusted_set(True)
-    # librsvg loads nothing from outside; what an SVG may declare is checked before it gets there.
+    # librsvg loads nothing from outside where it parses memory; what an SVG may declare is checked before.
     pyvips.operation_block_set("VipsForeignLoadSvg", False)
     pyvips.cache_set_max(0)
+
+
+@contextmanager
+def damage_refused(header: Header) -> Iterator[None]:
+    """Raise DamagedOriginal where libvips cannot go on with an original's pixels, which may be late."""
+    try:
+        yield
+    except pyvips.Error as error:
+        raise DamagedOriginal(f"the original is not a whole {FORMATS[header.kind].title} picture") from error
 
 
 def open_original(
@@ -54,47 +68,38 @@ def open_original(
 ) -> Opened:
     """The original's frames, at least `MARGIN` times as large as `target` where they are shrunk at all.
 
-    `target` is the upright size to which the whole picture is scaled next; None opens it in full. Raises
-    DamagedOriginal, NoSuchPage and UnsupportedFormat.
+    `target` is the upright size to which the whole picture is scaled next; None opens it in full. Frames of an
+    animation are opened together unless `loading` names one or `animated` says no.
+    Raises DamagedOriginal, NoSuchPage and UnsupportedFormat.
     """
-    if loading.page and loading.page > max(1, header.frames):
-        raise NoSuchPage(
-            f"the original has {header.frames} pages or frames; pg_{loading.page} came", part=f"pg_{loading.page}"
-        )
+    page = loading.page or 1
+    if page > max(1, header.frames):
+        raise NoSuchPage(f"the original has {header.frames} pages or frames; pg_{page} came", part=f"pg_{page}")
     if not loading.upright:
         header = dataclasses.replace(header, orientation=1)
-    upright = Size(*header.upright)
     if target and header.orientation >= 5:
         target = Size(target.height, target.width)
     opener = _OPENERS.get(header.kind)
     if opener is None:
         raise UnsupportedFormat(f"{header.kind} is not read here")
-    try:
-        images = opener(_Ask(path, header, loading.page or 1, target, limits, animated and not loading.page))
-    except pyvips.Error as error:
-        raise _damaged(header) from error
-    first = images[0]
-    metadata = {name: first.get(name) for name in first.get_fields() if name.startswith(_METADATA)}
-    many = len(images) > 1
+    with damage_refused(header):
+        images = opener(_Ask(path, header, page, target, limits, animated and not loading.page))
+    first, many = images[0], len(images) > 1
     return Opened(
         frames=images,
-        size=upright,
+        size=Size(*header.upright),
         orientation=header.orientation,
         delays=_field(first, "delay", [])[: len(images)] if many else [],
         loop=_field(first, "loop", 0) if many else 0,
-        metadata=metadata,
+        metadata={name: bytes(first.get(name)) for name in _METADATA if first.get_typeof(name)},
     )
 
 
-_METADATA = ("exif-", "xmp-data", "iptc-data", "icc-profile-data")
+_METADATA = ("exif-data", "xmp-data", "iptc-data")
 
 
 def _field(image: Image, name: str, default: Any) -> Any:
     return image.get(name) if image.get_typeof(name) else default
-
-
-def _damaged(header: Header) -> DamagedOriginal:
-    return DamagedOriginal(f"the original is not a whole {FORMATS[header.kind].title} picture")
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,7 @@ def _png(ask: _Ask) -> list[Image]:
 
 def _webp(ask: _Ask) -> list[Image]:
     if ask.animated and ask.header.frames > 1:
-        return _strip(Image.webpload(str(ask.path), n=-1, fail_on="error"), ask)
+        return _strip(Image.webpload(str(ask.path), n=-1, access="sequential", fail_on="error"))
     share = ask.share() * MARGIN
     reduce = {"scale": share} if share < 1 and ask.header.frames == 1 else {}
     return [Image.webpload(str(ask.path), page=ask.page - 1, access="sequential", fail_on="error", **reduce)]
@@ -134,13 +139,12 @@ def _webp(ask: _Ask) -> list[Image]:
 
 def _gif(ask: _Ask) -> list[Image]:
     if ask.animated and ask.header.frames > 1:
-        return _strip(Image.gifload(str(ask.path), n=-1, fail_on="error"), ask)
+        return _strip(Image.gifload(str(ask.path), n=-1, access="sequential", fail_on="error"))
     return [Image.gifload(str(ask.path), page=ask.page - 1, access="sequential", fail_on="error")]
 
 
-def _strip(image: Image, ask: _Ask) -> list[Image]:
-    """The frames of an animation, which libvips loads as one tall picture."""
-    image = image.copy_memory()
+def _strip(image: Image) -> list[Image]:
+    """The frames of an animation, which libvips loads as one tall picture; they can be read once, in their order."""
     height = image.get("page-height")
     return [image.crop(0, top, image.width, height) for top in range(0, image.height, height)]
 
@@ -150,13 +154,22 @@ def _avif(ask: _Ask) -> list[Image]:
 
 
 def _tiff(ask: _Ask) -> list[Image]:
-    return [Image.tiffload(str(ask.path), page=ask.page - 1, access="sequential", fail_on="error")]
+    image = Image.tiffload(str(ask.path), page=ask.page - 1, access="sequential", fail_on="error").copy()
+    with ask.path.open("rb") as file:
+
+        def read(start: int, length: int) -> bytes:
+            file.seek(start)
+            return file.read(length)
+
+        exif = kept_exif(read, everything=True, gps=True)  # the file is itself what EXIF is written in
+    if exif:
+        image.set_type(GValue.blob_type, "exif-data", exif)
+    return [image]
 
 
 def _svg(ask: _Ask) -> list[Image]:
-    refuse_declarations(ask.path)
     ask.limits.check_raster(*_vector_size(ask))
-    return [Image.svgload(str(ask.path), scale=ask.share())]
+    return [Image.svgload_buffer(read_svg(ask.path), scale=ask.share())]
 
 
 def _vector_size(ask: _Ask) -> Size:
@@ -166,8 +179,9 @@ def _vector_size(ask: _Ask) -> Size:
 
 
 def _pdf(ask: _Ask) -> list[Image]:
-    ask.limits.check_raster(*_vector_size(ask))
-    return [side_readers.pdf(ask.path, ask.page, ask.share())]
+    size = _vector_size(ask)
+    ask.limits.check_raster(*size)
+    return [side_readers.pdf(ask.path, ask.page, size)]
 
 
 def _heic(ask: _Ask) -> list[Image]:

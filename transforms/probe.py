@@ -11,7 +11,7 @@ from transforms.errors import DamagedOriginal, NoSuchPage, UnsupportedFormat
 from transforms.formats import FORMATS
 from transforms.headers import Header, read_header
 from transforms.sniff import sniff
-from transforms.svg import refuse_declarations
+from transforms.svg import read_svg
 
 SPACES = {"b-w": "grey", "grey16": "grey", "cmyk": "cmyk", "lab": "lab", "labs": "lab"}
 
@@ -57,13 +57,12 @@ def _avif(path: Path, size: int, page: int) -> Header:
 
 
 def _tiff(path: Path, size: int, page: int) -> Header:
-    first = Image.tiffload(str(path))
-    return _header("tiff", first if page == 1 else Image.tiffload(str(path), page=page - 1), size, page)
+    first = _header("tiff", Image.tiffload(str(path)), size, page)
+    return first if page == 1 else _header("tiff", Image.tiffload(str(path), page=page - 1), size)
 
 
 def _svg(path: Path, size: int, page: int) -> Header:
-    refuse_declarations(path)
-    return _header("svg", Image.svgload(str(path)), size, page)
+    return _header("svg", Image.svgload_buffer(read_svg(path)), size, page)
 
 
 def _pdf(path: Path, size: int, page: int) -> Header:

@@ -1,24 +1,26 @@
 """A plan carried out: original in, result out."""
 
+import dataclasses
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyvips
 from pyvips import Image
 
-from transforms.colour_management import managed
-from transforms.errors import DamagedOriginal
+from transforms.colour_management import managed, result_profile
 from transforms.formats import FORMATS, Format
+from transforms.framing import Framing
 from transforms.headers import Header
-from transforms.image import scale
+from transforms.image import pixels, scale
 from transforms.limits import Limits
-from transforms.opening import Opened, open_original, turned
+from transforms.opening import Opened, damage_refused, open_original, turned
 from transforms.operation import Operation, Scene, Size
 from transforms.operations.geometry import Resize
 from transforms.plan import Plan
 from transforms.probe import probe
-from transforms.saving import save
+from transforms.saving import check, save
+
+Focus = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -40,24 +42,34 @@ def render(
     row: Format,
     grade: str,
     limits: Limits,
-    focus: tuple[float, float] | None = None,
+    focus: Focus | None = None,
 ) -> Rendered:
     """Open the original, run every step, write the result in the format of `row`. Raises Refusals."""
     started = time.perf_counter()
-    try:
-        opened, frames, rest = _begin(path, header, plan, row, limits, focus)
+    operations = [operation for step in plan.steps for operation in step]
+    first = operations.pop(0) if operations and isinstance(operations[0], Resize) else None
+    space = "srgb" if row.name in _WITHOUT_PROFILE else plan.saving.space
+    with damage_refused(header):
+        opened, framing = _open(path, header, plan, row, limits, first, focus)
+        profile = result_profile(opened.frames[0], space)
+        frames = _upright(opened, profile, framing.scaled if framing else opened.size)
+        if first:
+            frames = first.apply_all(frames, Scene(opened.size, focus))
+        frames = [pixels(frame) for frame in frames]
         decoded = time.perf_counter()
-        for operation in rest:
-            frames = operation.apply_all(frames, Scene(Size(frames[0].width, frames[0].height), focus))
-        frames = [frame.copy_memory() for frame in frames]
+        for operation in operations:
+            before = _size(frames)
+            frames = operation.apply_all(frames, Scene(before, focus))
+            if frames[0].width > before.width or frames[0].height > before.height:
+                limits.check_result(*_size(frames))
+        limits.check_result(*_size(frames))
+        check(_size(frames), row, plan.saving)
+        frames = [pixels(frame) for frame in frames] if operations else frames
         transformed = time.perf_counter()
-    except pyvips.Error as error:
-        raise DamagedOriginal(f"the original is not a whole {FORMATS[header.kind].title} picture") from error
-    limits.check_result(frames[0].width, frames[0].height)
-    data = save(frames, opened, row, plan.saving, grade)
+    data = save(frames, opened, profile, row, plan.saving, grade)
     return Rendered(
         data=data,
-        size=Size(frames[0].width, frames[0].height),
+        size=_size(frames),
         frames=len(frames),
         decode=decoded - started,
         transform=transformed - decoded,
@@ -65,27 +77,45 @@ def render(
     )
 
 
-def _begin(
-    path: Path, header: Header, plan: Plan, row: Format, limits: Limits, focus: tuple[float, float] | None
-) -> tuple[Opened, list[Image], list[Operation]]:
-    """The frames, upright and in the result's colours, and the operations that are left to do on them.
-
-    A resize that comes first is done while the picture is opened: it is shrunk as it is read, scaled as it lies, and
-    only then turned and converted, when there is little left of it.
-    """
-    operations = [operation for step in plan.steps for operation in step]
-    first = operations[0] if operations and isinstance(operations[0], Resize) else None
-    loading, space = plan.loading, plan.saving.space
-    if (loading.page or 1) > 1 and header.kind in ("tiff", "pdf"):
+def _open(
+    path: Path,
+    header: Header,
+    plan: Plan,
+    row: Format,
+    limits: Limits,
+    first: Operation | None,
+    focus: Focus | None,
+) -> tuple[Opened, Framing | None]:
+    """Open the original for a resize that comes first, which says how much of it need be read."""
+    loading = plan.loading
+    if (loading.page or 1) > 1 and not FORMATS[header.kind].animation:
         header = probe(path, loading.page or 1)  # each page has a size of its own
-    upright = Size(*header.upright) if loading.upright else Size(header.width, header.height)
-    framing = first.framing(upright, focus) if first else None
-    opened = open_original(path, header, loading, limits, framing and framing.scaled, row.animation)
-    frames = opened.frames
+        limits.check_original(header)
+    if not loading.upright:
+        header = dataclasses.replace(header, orientation=1)
+    size = Size(*header.upright)
+    framing = first.framing(size, focus) if isinstance(first, Resize) else None
     if framing:
-        lying = framing.scaled if opened.orientation < 5 else Size(framing.scaled.height, framing.scaled.width)
+        limits.check_result(*framing.result)
+    if not framing or not (framing.scaled.width < size.width or (framing.at and header.orientation == 1)):
+        # All its pixels are held at once: a JPEG may then be no larger than another picture.
+        dataclasses.replace(limits, jpeg_megapixels=limits.picture_megapixels).check_original(header)
+    target = framing.scaled if framing else None
+    return open_original(path, header, loading, limits, target, row.animation), framing
+
+
+def _upright(opened: Opened, profile: bytes | str | None, scaled: Size) -> list[Image]:
+    """The frames in the result's colours and as they are shown, scaled first where that makes them smaller."""
+    lying = scaled if opened.orientation < 5 else Size(scaled.height, scaled.width)
+    frames = opened.frames
+    if lying.width < frames[0].width or lying.height < frames[0].height:
         frames = [scale(frame, lying) for frame in frames]
-    frames = [managed(turned(frame, opened.orientation), space) for frame in frames]
-    if first and framing:
-        frames, operations = first.place(frames, framing), operations[1:]
-    return opened, [frame.copy_memory() for frame in frames], operations
+    return [turned(managed(frame, profile), opened.orientation) for frame in frames]
+
+
+_WITHOUT_PROFILE = ("gif",)
+"""Formats that hold no colour profile: their colours are sRGB whatever is asked for."""
+
+
+def _size(frames: list[Image]) -> Size:
+    return Size(frames[0].width, frames[0].height)

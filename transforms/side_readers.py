@@ -1,6 +1,7 @@
 """Readers for formats that this build of libvips cannot decode; each package is optional, imported when needed."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,15 @@ from pyvips import GValue, Image
 
 from transforms.errors import DamagedOriginal, NoSuchPage, UnsupportedFormat
 from transforms.formats import FORMATS
+from transforms.operation import Size
+
+_ROUNDING = 0.01
+"""What sizes in fractions are allowed to be off, in pixels."""
+
+_NONE: Mapping[str, bytes | None] = {}
 
 POINTS = 150 / 72
-"""Pixels to each point of a PDF page at its nominal size, which is 150 dots per inch."""
+"""Pixels for each point of a PDF page at its nominal size, which is 150 dots an inch."""
 
 
 def _package(kind: str) -> Any:
@@ -26,9 +33,14 @@ def _broken(kind: str) -> DamagedOriginal:
     return DamagedOriginal(f"the original is not a whole {FORMATS[kind].title} picture")
 
 
-def _from_rows(pixels: Any, width: int, height: int, bands: int) -> Image:
-    image = Image.new_from_memory(pixels, width, height, bands, "uchar")
-    return image.copy(interpretation="srgb" if bands > 2 else "b-w")
+def _from_rows(rows: Any, width: int, height: int, bands: int, blocks: Mapping[str, bytes | None] = _NONE) -> Image:
+    """A picture of rows of pixels, and the blocks that libvips would have read from its file."""
+    image = Image.new_from_memory(rows, width, height, bands, "uchar")
+    image = image.copy(interpretation="srgb" if bands > 2 else "b-w")
+    for name, block in blocks.items():
+        if block:
+            image.set_type(GValue.blob_type, name, bytes(block))
+    return image
 
 
 def _heif(path: Path) -> Any:
@@ -56,10 +68,8 @@ def heic(path: Path) -> Image:
         raise _broken("heic") from error
     if stride != width * bands:
         rows = b"".join(rows[top * stride : top * stride + width * bands] for top in range(height))
-    image = _from_rows(rows, width, height, bands)
-    if file.info.get("icc_profile"):
-        image.set_type(GValue.blob_type, "icc-profile-data", file.info["icc_profile"])
-    return image
+    names = {"icc_profile": "icc-profile-data", "exif": "exif-data", "xmp": "xmp-data"}
+    return _from_rows(rows, width, height, bands, {name: file.info.get(key) for key, name in names.items()})
 
 
 def jxl(path: Path) -> Image:
@@ -70,10 +80,9 @@ def jxl(path: Path) -> Image:
     except Exception as error:  # the package raises RuntimeError and ValueError on broken files
         raise _broken("jxl") from error
     height, width = rows.shape[:2]
-    image = _from_rows(rows.tobytes(), width, height, rows.shape[2] if rows.ndim == 3 else 1)
-    if metadata.get("icc"):
-        image.set_type(GValue.blob_type, "icc-profile-data", bytes(metadata["icc"]))
-    return image
+    names = {"icc": "icc-profile-data", "exif": "exif-data", "xmp": "xmp-data"}
+    blocks = {name: metadata.get(key) for key, name in names.items()}
+    return _from_rows(rows, width, height, rows.shape[2] if rows.ndim == 3 else 1, blocks)
 
 
 def jxl_facts(path: Path) -> dict[str, Any]:
@@ -87,11 +96,13 @@ def jxl_facts(path: Path) -> dict[str, Any]:
     return facts
 
 
-def pdf(path: Path, page: int, share: float) -> Image:
-    """One page of a PDF on white paper, at `share` of its nominal size."""
+def pdf(path: Path, page: int, size: Size) -> Image:
+    """One page of a PDF on white paper, drawn at a size that has its ratio."""
     document = _pdf(path)
     try:
-        bitmap = document[page - 1].render(scale=share * POINTS, rev_byteorder=True, may_draw_forms=False)
+        width, height = document[page - 1].get_size()
+        scale = max((size.width - _ROUNDING) / width, (size.height - _ROUNDING) / height)
+        bitmap = document[page - 1].render(scale=scale, rev_byteorder=True, may_draw_forms=False)
         width, height, bands, stride = bitmap.width, bitmap.height, bitmap.n_channels, bitmap.stride
         rows = bytes(bitmap.buffer)
     except Exception as error:
@@ -100,7 +111,7 @@ def pdf(path: Path, page: int, share: float) -> Image:
         document.close()
     if stride != width * bands:
         rows = b"".join(rows[top * stride : top * stride + width * bands] for top in range(height))
-    return _from_rows(rows, width, height, bands)
+    return _from_rows(rows, width, height, bands).crop(0, 0, min(width, size.width), min(height, size.height))
 
 
 def pdf_facts(path: Path, page: int = 1) -> tuple[int, int, int]:
@@ -117,7 +128,11 @@ def pdf_facts(path: Path, page: int = 1) -> tuple[int, int, int]:
         raise _broken("pdf") from error
     finally:
         document.close()
-    return max(1, math.ceil(width * POINTS)), max(1, math.ceil(height * POINTS)), pages
+    return _nominal(width), _nominal(height), pages
+
+
+def _nominal(points: float) -> int:
+    return max(1, math.ceil(points * POINTS - _ROUNDING))
 
 
 def _pdf(path: Path) -> Any:

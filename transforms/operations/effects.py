@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from pyvips import Image
 
 
+ENOUGH = 6
+"""The least sigma of a Gaussian, in pixels, to which a blur shrinks the picture."""
+
+
 class Blur(Operation, name="e_blur"):
     """Soften the picture with a Gaussian."""
 
@@ -19,9 +23,17 @@ class Blur(Operation, name="e_blur"):
         from transforms.image import premultiplied
 
         sigma = self.strength / 20
-        return premultiplied(
-            image, lambda flat: flat.gaussblur(sigma, precision="approximate" if sigma > 8 else "integer")
-        )
+        # A wide Gaussian leaves nothing that a smaller picture could not show, at a tenth of the cost.
+        shrink = max(1, int(sigma / ENOUGH))
+
+        def blurred(flat: "Image") -> "Image":
+            small = flat.shrink(shrink, shrink, ceil=True) if shrink > 1 else flat
+            # Whole numbers would be faster, but make white a light grey.
+            precision = "approximate" if sigma >= 2 else "float"
+            small = small.gaussblur(sigma / shrink, precision=precision, min_ampl=0.02)
+            return small.resize(shrink, kernel="linear").crop(0, 0, image.width, image.height) if shrink > 1 else small
+
+        return premultiplied(image, blurred)
 
 
 class Sharpen(Operation, name="e_sharpen"):
@@ -51,7 +63,10 @@ class Pixelate(Operation, name="e_pixelate"):
         from transforms.image import premultiplied
 
         def squares(flat: "Image") -> "Image":
-            small = flat.shrink(self.side, self.side, ceil=True).copy_memory()
+            # Squares that the edge cuts are the mean of what is there of them.
+            whole = -(-image.width // self.side) * self.side, -(-image.height // self.side) * self.side
+            there = (flat[0] * 0 + 1).embed(0, 0, *whole).shrink(self.side, self.side)
+            small = flat.cast("float").embed(0, 0, *whole).shrink(self.side, self.side) / there
             return small.zoom(self.side, self.side).crop(0, 0, image.width, image.height)
 
         return premultiplied(image, squares)

@@ -5,62 +5,17 @@ import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from transforms.framing import COMPASS, FILLS, PADS, SCALES, Framing, anchored, framed, whole, within
 from transforms.operation import Loading, Operation, Scene, Size, conflict, param
 from transforms.params import AspectRatio, Choice, Colour, ColourName, Distance, Length, Number, Whole, plain
 
 if TYPE_CHECKING:
     from pyvips import Image
 
-COMPASS = {
-    "north_west": (0.0, 0.0),
-    "north": (0.5, 0.0),
-    "north_east": (1.0, 0.0),
-    "west": (0.0, 0.5),
-    "center": (0.5, 0.5),
-    "east": (1.0, 0.5),
-    "south_west": (0.0, 1.0),
-    "south": (0.5, 1.0),
-    "south_east": (1.0, 1.0),
-}
 SEARCHES = {"auto": "attention", "attention": "attention", "entropy": "entropy"}
 """Gravities that look at the pixels, and what libvips calls the way to look."""
-
-SCALES = ("scale", "fit", "limit", "mfit")
-FILLS = ("fill", "lfill", "fill_pad", "crop", "thumb")
-PADS = ("pad", "lpad", "mpad")
-
-ENOUGH = 0.7
-"""`c_fill_pad` fills while at least this share of the picture survives the crop, and pads otherwise."""
-
-
-class Box(NamedTuple):
-    """A rectangle in pixels."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-
-
-@dataclass(frozen=True)
-class Framing:
-    """What a resize does to a picture of known size: scale it, cut a box out of it, place it on a canvas."""
-
-    scaled: Size
-    cut: Size | None = None
-    at: tuple[float, float] | None = None
-    """Where the cut or the placed picture begins; None where the pixels decide."""
-    canvas: Size | None = None
-
-    @property
-    def result(self) -> Size:
-        return self.canvas or self.cut or self.scaled
-
-
-def _size(width: float, height: float) -> Size:
-    return Size(max(1, math.floor(width + 0.5)), max(1, math.floor(height + 0.5)))
 
 
 class Resize(Operation, name="c"):
@@ -181,90 +136,60 @@ class Resize(Operation, name="c"):
 
     def framing(self, size: Size, focus: tuple[float, float] | None = None) -> Framing:
         """What is done to a picture of this size; `focus` stands in for the search of `g_auto`."""
-        width, height = self._box(size)
-        inside = min(width / size.width, height / size.height)
-        cover = max(width / size.width, height / size.height)
-        box = _size(width, height)
-        mode = self.mode
-        if mode == "fill_pad":
-            kept = box.width * box.height / (size.width * cover * size.height * cover)
-            mode = "fill" if kept >= ENOUGH else "pad"
-        if mode == "scale":
-            return Framing(box)
-        if mode in ("limit", "lpad"):
-            inside = min(1.0, inside)
-        elif mode in ("mfit", "mpad"):
-            inside = max(1.0, inside)
-        if mode in SCALES or (mode == "mpad" and (size.width > box.width or size.height > box.height)):
-            return Framing(_size(size.width * inside, size.height * inside))
-        if mode in PADS:
-            scaled = _size(size.width * inside, size.height * inside)
-            return Framing(scaled, at=self._anchored(box, scaled), canvas=box)
-        if mode == "crop":
-            cover, box = 1.0, Size(min(box.width, size.width), min(box.height, size.height))
-        elif mode == "lfill" and cover > 1:
-            shrink = min(size.width / box.width, size.height / box.height)
-            cover, box = 1.0, _size(box.width * shrink, box.height * shrink)
-        cover *= self.zoom
-        scaled = _size(size.width * cover, size.height * cover)
-        scaled = Size(max(scaled.width, box.width), max(scaled.height, box.height))
-        if scaled == box:
-            return Framing(scaled)
-        return Framing(scaled, box, self._cut_at(size, scaled, box, focus))
-
-    def _cut_at(
-        self, size: Size, scaled: Size, box: Size, focus: tuple[float, float] | None
-    ) -> tuple[float, float] | None:
-        """Where the box is cut out of the scaled picture; None where the pixels decide."""
-        searched = self.gravity in SEARCHES or self.mode == "fill_pad"
-        if searched and not focus:
-            return None
-        if searched or self.gravity == "xy_center":
-            if not searched:
-                assert self.x
-                assert self.y
-                focus = (self.x.of(size.width) / size.width, self.y.of(size.height) / size.height)
-            assert focus
-            left, top = focus[0] * scaled.width - box.width / 2, focus[1] * scaled.height - box.height / 2
+        framing = framed(self.mode, size, *self._box(size), self.zoom)
+        if framing.canvas:
+            place = within(framing.canvas, framing.scaled, *self._anchored(framing.canvas, framing.scaled))
+            return dataclasses.replace(framing, at=place)
+        if not framing.cut:
+            return framing
+        scaled, cut, point = framing.scaled, framing.cut, self._point(size, focus)
+        if self._searches and not point:
+            return framing
+        if point:
+            left, top = point[0] * scaled.width - cut.width / 2, point[1] * scaled.height - cut.height / 2
         else:
-            left, top = self._anchored(scaled, box)
-        return (
-            min(max(0, round(left)), scaled.width - box.width),
-            min(max(0, round(top)), scaled.height - box.height),
-        )
+            left, top = self._anchored(scaled, cut)
+        return dataclasses.replace(framing, at=within(scaled, cut, left, top))
+
+    @property
+    def _searches(self) -> bool:
+        return self.gravity in SEARCHES or self.mode == "fill_pad"
+
+    def _point(self, size: Size, focus: tuple[float, float] | None) -> tuple[float, float] | None:
+        """The middle of the cut as shares of width and height, where one is given."""
+        if self.gravity == "xy_center" and self.x and self.y:
+            return self.x.of(size.width) / size.width, self.y.of(size.height) / size.height
+        return focus if self._searches else None
 
     def _anchored(self, outer: Size, inner: Size) -> tuple[float, float]:
-        """Where `inner` begins inside `outer` by the compass; offsets go inwards from its edge."""
         corner = self.mode == "crop" and not self.gravity and (self.x or self.y)
-        across, down = (0.0, 0.0) if corner else COMPASS[self.gravity or "center"]
         x = self.x.of(outer.width) if self.x else 0
         y = self.y.of(outer.height) if self.y else 0
-        left = across * (outer.width - inner.width) + (-x if across == 1 else x)
-        top = down * (outer.height - inner.height) + (-y if down == 1 else y)
-        return math.floor(left), math.floor(top)
+        return anchored(outer, inner, (0.0, 0.0) if corner else COMPASS[self.gravity or "center"], x, y)
 
     def apply_all(self, frames: "list[Image]", scene: Scene) -> "list[Image]":
-        from transforms.image import scale
+        from transforms.image import on_canvas, scale
 
         framing = self.framing(scene.size, scene.focus)
-        return self.place([scale(frame, framing.scaled) for frame in frames], framing)
+        scaled, cut, at, canvas = framing.scaled, framing.cut, framing.at, framing.canvas
+        if scaled.width < frames[0].width:
+            frames = [scale(frame, scaled) for frame in frames]
+        if cut and at is None:
+            # Searched before it is enlarged, and kept: frames may be read but once.
+            frames = [frames[0].copy_memory(), *frames[1:]]
+            at = self._found(frames[0], scaled, cut)
+        frames = [scale(frame, scaled) for frame in frames]
+        if canvas and at:
+            return [on_canvas(frame, *at, canvas) for frame in frames]
+        return [frame.crop(*at, *cut) for frame in frames] if cut and at else frames
 
-    def place(self, frames: "list[Image]", framing: Framing) -> "list[Image]":
-        """Cut or pad frames that are scaled already."""
-        if framing.canvas:
-            from transforms.image import on_canvas
-
-            assert framing.at
-            left, top = framing.at
-            return [on_canvas(frame, Box(int(left), int(top), *framing.canvas)) for frame in frames]
-        if framing.cut:
-            if framing.at is None:
-                frames = [frames[0].copy_memory(), *frames[1:]]
-                found = frames[0].smartcrop(*framing.cut, interesting=SEARCHES[self.gravity or "auto"])
-                framing = dataclasses.replace(framing, at=(-found.xoffset, -found.yoffset))
-            left, top = framing.at or (0, 0)
-            return [frame.crop(left, top, *framing.cut) for frame in frames]
-        return frames
+    def _found(self, image: "Image", scaled: Size, cut: Size) -> tuple[int, int]:
+        """Where the most interesting part of the picture lies once it is scaled."""
+        share = image.width / scaled.width
+        box = (min(image.width, max(1, round(cut.width * share))), min(image.height, max(1, round(cut.height * share))))
+        part = image.smartcrop(*box, interesting=SEARCHES[self.gravity or "auto"])
+        left, top = round(-part.xoffset / share), round(-part.yoffset / share)
+        return min(left, scaled.width - cut.width), min(top, scaled.height - cut.height)
 
 
 class Density(Operation, name="dpr"):
@@ -282,19 +207,24 @@ class Trim(Operation, name="e_trim"):
     colour: Colour | None = param(ColourName(), "colour of the border; else that of the top left pixel", default=None)
 
     def apply_all(self, frames: "list[Image]", scene: Scene) -> "list[Image]":
+        frames = [frames[0].copy_memory(), *frames[1:]]  # looked at, then cut: frames may be read but once
+        left, top, width, height = self._inside(frames[0])
+        if not (width and height):
+            return frames  # nothing but border: there is nothing to keep instead
+        return [frame.crop(left, top, width, height) for frame in frames]
+
+    def _inside(self, image: "Image") -> list[int]:
+        """What is left without the border: left, top, width and height."""
         from transforms.image import shown_on
 
-        frames = [frame.copy_memory() for frame in frames[:1]] + frames[1:]
-        first = frames[0]
-        background = self.colour.rgb if self.colour else None
-        if first.hasalpha():
-            # What cannot be seen is border too: it takes on the colour that is trimmed.
-            background = background or ([255.0, 255.0, 255.0] if first(0, 0)[-1] == 0 else first(0, 0)[:-1])
-            first = shown_on(first, background)
-        box = first.find_trim(threshold=self.tolerance, background=background or first(0, 0), line_art=True)
-        if not (box[2] and box[3]):
-            return frames  # nothing but border: there is nothing to keep instead
-        return [frame.crop(*box) for frame in frames]
+        corner = image(0, 0)
+        if image.hasalpha() and not self.colour and corner[-1] == 0:
+            image, border = image[image.bands - 1], [0.0]
+        else:
+            border = [*(self.colour.rgb if self.colour else corner[:3])]
+            image = shown_on(image, border) if image.hasalpha() else image
+        box: list[int] = image.find_trim(threshold=self.tolerance, background=border, line_art=True)
+        return box
 
 
 @dataclass(frozen=True)
@@ -331,14 +261,21 @@ class Rotate(Operation, name="a"):
     example = "a_90"
     turns: tuple[str, ...] = param(Turns(), "degrees clockwise, `hflip`, `vflip`, `exif`, `ignore`", whole=True)
 
+    def idle(self) -> bool:
+        return set(self.turns) <= {"exif", "0"}
+
     def loading(self, loading: Loading) -> Loading:
         return dataclasses.replace(loading, upright=False) if "ignore" in self.turns else loading
 
     def measure(self, size: Size) -> Size:
         for angle in self._angles():
-            across, down = abs(math.cos(math.radians(angle))), abs(math.sin(math.radians(angle)))
-            size = _size(size.width * across + size.height * down, size.width * down + size.height * across)
+            size = self._turned(size, angle)
         return size
+
+    @staticmethod
+    def _turned(size: Size, angle: float) -> Size:
+        across, down = abs(math.cos(math.radians(angle))), abs(math.sin(math.radians(angle)))
+        return whole(size.width * across + size.height * down, size.width * down + size.height * across)
 
     def transparent(self, before: bool) -> bool:
         return before or any(angle % 90 for angle in self._angles())
@@ -347,19 +284,23 @@ class Rotate(Operation, name="a"):
         return [float(turn) for turn in self.turns if turn[0].isdigit()]
 
     def apply(self, image: "Image", scene: Scene) -> "Image":
-        from transforms.image import premultiplied
-
         for turn in self.turns:
             if turn == "hflip":
                 image = image.fliphor()
             elif turn == "vflip":
                 image = image.flipver()
             elif turn[0].isdigit() and float(turn):
-                angle = float(turn)
-                image = image.copy_memory()
-                if angle % 90 == 0:
-                    image = image.rot(f"d{int(angle)}")
-                else:
-                    image = image if image.hasalpha() else image.addalpha()
-                    image = premultiplied(image, lambda flat, angle=angle: flat.rotate(angle, background=[0.0] * 4))
+                image = self._rotated(image.copy_memory(), float(turn))
         return image
+
+    def _rotated(self, image: "Image", angle: float) -> "Image":
+        from transforms.image import premultiplied
+
+        if angle % 90 == 0:
+            return image.rot(f"d{int(angle)}")
+        size = self._turned(Size(image.width, image.height), angle)
+        image = image if image.hasalpha() else image.addalpha()
+        nothing = [0.0] * image.bands
+        image = premultiplied(image, lambda flat: flat.rotate(angle, background=nothing))
+        # libvips' own size may be a pixel off what was promised.
+        return image.gravity("centre", *size, extend="background", background=nothing)
