@@ -29,15 +29,26 @@ def _settings(config: Path | None, **overrides: Any) -> Any:
         raise _failed(str(error)) from None
 
 
+def _secrets(settings: Any) -> list[str]:
+    """All that the log must not show."""
+    tokens = [settings.admin_token] if settings.admin_token else []
+    return [secret.get_secret_value() for secret in (*(key.secret for key in settings.keys), *tokens)]
+
+
 def _failed(text: str) -> typer.Exit:
     typer.secho(text, err=True, fg=typer.colors.RED)
     return typer.Exit(2)
 
 
-@app.command()
+@app.command(
+    help="Serve renditions of the originals in a folder.\n\n"
+    "Without a key, only this machine can reach the server. A key comes from DARKROOM_KEYS or the settings file; "
+    "`darkroom key` makes one.\n\n"
+    "Signals: TERM drains, then stops; INT (Ctrl-C) stops; HUP reads keys, presets and mounts anew."
+)
 def serve(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="[FOLDER]", help="Originals; without it the mounts of the settings.")
+        Path | None, typer.Argument(metavar="FOLDER", help="Originals; without it the mounts of the settings.")
     ] = None,
     host: Annotated[str | None, typer.Option(metavar="H", help="Address to listen on.  [dim]127.0.0.1[/]")] = None,
     port: Annotated[
@@ -51,46 +62,53 @@ def serve(
     ] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Serve renditions of the originals in a folder.
-
-    Without a key, only this machine can reach the server. A key comes from `DARKROOM_KEYS` or the settings file;
-    `darkroom key` makes one. Signals: TERM drains, then stops; INT (Ctrl-C) stops.
-    """
-    from proxy.settings import SettingsError, check_exposure
-
-    settings = _settings(
-        config,
-        mounts={"": str(folder)} if folder else None,
-        host=host,
-        port=port,
-        cache=cache,
-        unsigned=unsigned or None,
-    )
-    try:
-        check_exposure(settings)
-    except SettingsError as error:
-        raise _failed(str(error)) from None
-    if not settings.mounts:
-        raise _failed(
-            "There is nothing to serve: name a folder (darkroom serve ~/Pictures), or set mounts in darkroom.toml."
-        )
+    """Run the server until a signal ends it."""
     from proxy import log
-    from proxy.app import build, server
+    from proxy.app import build, listen, server
     from proxy.budget import BudgetError
     from proxy.greeting import greeting
+    from proxy.metrics import LOG_DROPPED
+    from proxy.settings import Settings, SettingsError, check_exposure, load
     from signing import BadKey
 
-    logging = log.configure(
-        settings.log_level, settings.log_form, secrets=[key.secret.get_secret_value() for key in settings.keys]
-    )
+    overrides = {
+        "mounts": {"": str(folder)} if folder else None,
+        "host": host,
+        "port": port,
+        "cache": cache,
+        "unsigned": unsigned or None,
+    }
+
+    def read() -> Settings:
+        settings = load(overrides, config, os.environ)
+        check_exposure(settings)
+        if not settings.mounts:
+            raise SettingsError(
+                "There is nothing to serve: name a folder (darkroom serve ~/Pictures), or set mounts in darkroom.toml."
+            )
+        return settings
+
     try:
+        settings = read()
+        logging = log.configure(settings.log_level, settings.log_form, secrets=_secrets(settings))
         application = build(settings)
-    except (BudgetError, BadKey, OSError, ValueError) as error:
+        listener = listen(settings.host, settings.port)
+    except (SettingsError, BudgetError, BadKey, ValueError) as error:
         raise _failed(str(error)) from None
-    print(greeting(settings), flush=True)
+    except OSError as error:
+        place = error.filename or f"{settings.host}:{settings.port}"
+        raise _failed(f"{place}: {error.strerror or error}") from None
+    application.metrics.watch(lambda: [(LOG_DROPPED, (), logging.dropped)])
+    said = greeting(settings, listener.getsockname()[1])
+
+    def reread() -> Settings:
+        settings = read()
+        logging.hide(_secrets(settings))
+        return settings
+
+    running = server(settings, application, lambda: print(said, flush=True), reread)
     try:
-        running = server(settings, application)
-        running.run()
+        running.run(sockets=[listener])
     finally:
         logging.close()
     if not running.started:
@@ -99,8 +117,10 @@ def serve(
 
 @app.command()
 def sign(
-    source: Annotated[str, typer.Argument(help="The original, such as cats/1.jpg.")],
-    steps: Annotated[str, typer.Argument(help="What is wanted of it: w_600,f_webp; steps are joined by /.")] = "",
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The original, such as cats/1.jpg.")],
+    steps: Annotated[
+        str, typer.Argument(metavar="STEPS", help="What is wanted of it: w_600,f_webp; steps are joined by /.")
+    ] = "",
     expires: Annotated[
         int | None, typer.Option(metavar="SECONDS", help="How long the URL holds; rounded up to the hour.")
     ] = None,
@@ -132,7 +152,9 @@ def key() -> None:
 
 
 @app.command()
-def options(name: Annotated[str | None, typer.Argument(help="One option, such as w or e_blur.")] = None) -> None:
+def options(
+    name: Annotated[str | None, typer.Argument(metavar="OPTION", help="One option, such as w or e_blur.")] = None,
+) -> None:
     """Say what a URL can ask for."""
     from rich.console import Console
     from rich.markdown import Markdown
@@ -149,6 +171,7 @@ def options(name: Annotated[str | None, typer.Argument(help="One option, such as
 def show_settings(config: ConfigOption = None) -> None:
     """Say what is set, to what, and what can be."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from proxy.settings import effective, every_setting
@@ -156,7 +179,7 @@ def show_settings(config: ConfigOption = None) -> None:
     values, table = effective(_settings(config)), Table("setting", "value", "meaning", box=None)
     meanings = {info.name: info.meaning for info in every_setting()}
     for name, value in values.items():
-        table.add_row(name, value, meanings.get(name, ""))
+        table.add_row(name, *map(escape, (value, meanings.get(name, ""))))
     Console().print(table)
 
 
@@ -164,6 +187,7 @@ def show_settings(config: ConfigOption = None) -> None:
 def doctor(config: ConfigOption = None) -> None:
     """Check codecs, memory, keys, folders and limits, and say how to mend what is wrong."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from proxy.doctor import checks, exit_code
@@ -176,13 +200,13 @@ def doctor(config: ConfigOption = None) -> None:
     )
     found = list(checks(settings, lambda text: Plan.read(text, settings.presets), environ=os.environ))
     for check in found:
-        table.add_row(signs[check.state], check.name, check.said, check.remedy)
+        table.add_row(signs[check.state], *map(escape, (check.name, check.said, check.remedy)))
     Console().print(table)
     raise typer.Exit(exit_code(found))
 
 
 @app.command()
-def samples(folder: Annotated[Path, typer.Argument(help="Where to put them.")]) -> None:
+def samples(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to put them.")]) -> None:
     """Draw a folder of sample pictures; what is there already stays."""
     from transforms.samples import make_samples
 

@@ -1,38 +1,43 @@
 """The composition root: from settings to a server, everything made here, passed in, and closed in reverse."""
 
 import asyncio
+import os
 import signal
+import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 import structlog
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import Mount, Route
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from proxy import metrics as counted
 from proxy.budget import Budget, find_machine, plan_budget
 from proxy.caching import Freshness
 from proxy.delivery import Delivery
 from proxy.edge import Edge, RecentAnswers
+from proxy.failures import OriginFailed, OriginTimedOut
 from proxy.flights import Flights
-from proxy.handlers.media import Media
+from proxy.handlers.media import METHODS, Media
 from proxy.handlers.status import Status
 from proxy.handlers.visitors import Visitors
 from proxy.metrics import Metrics
-from proxy.workers.poison import PoisonList
-from proxy.policy import Allowed
 from proxy.pressure import Siblings
 from proxy.reading import Place, Reader
 from proxy.records import Records
+from proxy.refinement import Refinement
 from proxy.rendering import Renderer, Watch
 from proxy.rendition import Bounds, Rendition
 from proxy.settings import Settings
+from proxy.settings.mounts import Mount as MountSettings
 from proxy.sources.file import FileSource
 from proxy.sources.mounts import Mounts
 from proxy.stores.disk import DiskStore
@@ -40,14 +45,18 @@ from proxy.stores.memory import MemoryStore
 from proxy.stores.result import Store
 from proxy.stores.tiered import TieredStore
 from proxy.wire import Manners
+from proxy.workers.poison import PoisonList
 from proxy.workers.pool import Pool, Reply
-from signing import Key, KeyRing, looks_like_step, sign
+from signing import Key, KeyRing, looks_like_step
 from transforms.limits import Cost, Limits
 
 log = structlog.get_logger(__name__)
 
 CHEAP = 250.0
 """Milliseconds below which work may use the worker that is kept free: every usual rendition, but no refined AVIF."""
+BEHIND = 1
+"""The rank of work that nobody waits for."""
+BACKLOG = 2048
 WORKER = (sys.executable, "-m", "transforms.worker")
 
 
@@ -60,29 +69,62 @@ class Phase:
 
 
 @dataclass(frozen=True)
+class Site:
+    """What may change while the server runs: keys, presets and mounts, read together and replaced together."""
+
+    reader: Reader
+    bounds: Mapping[str, Bounds]
+    freshness: Mapping[str, Freshness]
+
+    @classmethod
+    def of(cls, settings: Settings, sources: MutableMapping[Path, FileSource]) -> Self:
+        """Raises BadKey, and OSError and ValueError for mounts that cannot be served; `sources` are those in use."""
+        ring = KeyRing.read([key.secret.get_secret_value() for key in settings.keys]) if settings.keys else None
+        folders = {name: mount.url for name, mount in settings.mounts.items()}
+        opened = {folder: sources.get(folder) or FileSource(folder) for folder in folders.values()}
+        mounts = Mounts({name: opened[folder] for name, folder in folders.items()}, looks_like_step=looks_like_step)
+        reader = Reader(
+            ring,
+            {Key.read(key.secret.get_secret_value()).kid: key.policy for key in settings.keys},
+            settings.presets,
+            mounts,
+            {name: _place(mount) for name, mount in settings.mounts.items()},
+            open_to_all=settings.unsigned or ring is None,
+            clock=time.time,
+        )
+        site = cls(
+            reader,
+            {name: Bounds(_limits(settings, mount), settings.gps == "keep") for name, mount in settings.mounts.items()},
+            {name: _freshness(settings, mount) for name, mount in settings.mounts.items()},
+        )
+        sources.update(opened)
+        return site
+
+
+@dataclass(frozen=True)
 class Application:
     """A server in one value: the ASGI application and what a test or a command may want of it."""
 
     asgi: Edge
-    delivery: Delivery
+    media: Media
     metrics: Metrics
     recent: RecentAnswers
     pools: Mapping[str, Pool]
     budget: Budget
+    replace: Callable[[Settings], None]
+    """Go on with the keys, presets and mounts of other settings, or raise and go on as before."""
     phase: Phase = field(default_factory=Phase)
 
 
 def build(settings: Settings, budget: Budget | None = None) -> Application:
-    """Put a server together. Raises BudgetError, BadKey and ValueError for settings that cannot be met."""
+    """Put a server together. Raises BudgetError, BadKey, OSError and ValueError for settings that cannot be met."""
     budget = budget or plan_budget(settings, find_machine())
     metrics, phase, flights = Metrics(), Phase(), Flights()
+    sources: dict[Path, FileSource] = {}
+    site = Site.of(settings, sources)
+    # Requests that are on their way may still ask for a mount that is gone.
+    bounds, freshness = dict(site.bounds), dict(site.freshness)
     store = _store(settings, budget, metrics)
-    ring = _ring(settings)
-    mounts = Mounts(
-        {name: FileSource(mount.url) for name, mount in settings.mounts.items()}, looks_like_step=looks_like_step
-    )
-    bounds = {name: Bounds(_limits(settings, name), settings.gps == "keep") for name in settings.mounts}
-    freshness = {name: _freshness(settings, name) for name in settings.mounts}
     pools = _pools(settings, budget, metrics)
     renderer = Renderer(
         pictures=pools["pictures"],
@@ -93,25 +135,23 @@ def build(settings: Settings, budget: Budget | None = None) -> Application:
         deadline_svg=settings.deadline_svg,
         watch=_watch(metrics),
     )
-    reader = Reader(
-        ring,
-        _policies(settings),
-        settings.presets,
-        mounts,
-        {name: _place(settings, name) for name in settings.mounts},
-        open_to_all=settings.unsigned or ring is None,
-        clock=time.time,
-    )
     delivery = Delivery(
-        reader=reader,
-        records=Records(store, flights, renderer.probe, lambda mount: bounds[mount].limits, time.time),
+        reader=site.reader,
+        records=Records(
+            store,
+            flights,
+            renderer.probe,
+            lambda mount: bounds[mount].limits,
+            passing=(OriginFailed, OriginTimedOut),
+            clock=time.time,
+        ),
         store=store,
         flights=flights,
         renderer=renderer,
         siblings=Siblings(store),
         bounds=bounds.__getitem__,
         freshness=freshness.__getitem__,
-        sign=lambda rest, expires: _signed(ring, rest, expires),
+        refine=_refinement(settings, renderer, flights, pools).consider,
         grade="final" if settings.first == "final" else "first",
         clock=time.time,
     )
@@ -119,14 +159,21 @@ def build(settings: Settings, budget: Budget | None = None) -> Application:
     visitors = Visitors(settings.admin_token.get_secret_value() if settings.admin_token else None)
     manners = Manners(settings.corp, settings.cors_origin)
     media = Media(delivery, recent, metrics, manners, visitors, settings.error_pictures)
-    status = Status(metrics, visitors, lambda: _readiness(phase, pools))
+    status = Status(metrics, visitors, manners, lambda: _readiness(phase, pools))
     metrics.watch(lambda: [(counted.COALESCED, (), flights.joined)])
+
+    def replace_site(others: Settings) -> None:
+        site = Site.of(others, sources)
+        bounds.update(site.bounds)
+        freshness.update(site.freshness)
+        media.delivery = replace(media.delivery, reader=site.reader)
+        recent.forget()
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as closing:
             closing.push_async_callback(_close, store)
-            closing.push_async_callback(mounts.close)
+            closing.push_async_callback(_close_all, sources)
             for pool in pools.values():
                 closing.push_async_callback(pool.close, settings.stop_seconds)
             await asyncio.gather(*(pool.start() for pool in pools.values()))
@@ -135,14 +182,22 @@ def build(settings: Settings, budget: Budget | None = None) -> Application:
             yield
             phase.draining = True
 
-    routes = [
-        Route("/health", status.health),
-        Route("/ready", status.ready),
-        Route("/metrics", status.prometheus),
-        Mount("/", app=media),
-    ]
-    starlette = Starlette(routes=routes, lifespan=lifespan)
-    return Application(Edge(starlette, recent, media.renew), delivery, metrics, recent, pools, budget, phase)
+    own = {"/health": status.health, "/ready": status.ready, "/metrics": status.prometheus}
+    starlette = Starlette(routes=[Route(path, endpoint) for path, endpoint in own.items()], lifespan=lifespan)
+    paths = {path.encode() for path in own}
+
+    async def routed(scope: Scope, receive: Receive, send: Send) -> None:
+        # The framework's router would answer by itself what its patterns do not match, such as a line's end.
+        ours = scope["type"] != "http" or (scope["raw_path"] in paths and scope["method"] in METHODS)
+        await (starlette if ours else media)(scope, receive, send)
+
+    edge = Edge(routed, recent, media.renew)
+    return Application(edge, media, metrics, recent, pools, budget, replace_site, phase)
+
+
+async def _close_all(sources: Mapping[Path, FileSource]) -> None:
+    for source in sources.values():
+        await source.close()
 
 
 async def _close(store: Store) -> None:
@@ -160,7 +215,7 @@ def _store(settings: Settings, budget: Budget, metrics: Metrics) -> Store:
 
 
 def _pools(settings: Settings, budget: Budget, metrics: Metrics) -> dict[str, Pool]:
-    scratch = settings.cache / "scratch" if settings.cache else Path(tempfile.gettempdir()) / "darkroom-scratch"
+    scratch = _scratch(settings)
     poison = PoisonList()
 
     def pool(name: str, size: int, reserve: int) -> Pool:
@@ -187,9 +242,32 @@ def _pools(settings: Settings, budget: Budget, metrics: Metrics) -> dict[str, Po
     }
 
 
+def _scratch(settings: Settings) -> Path:
+    """Where workers put results: beside the cache, which then takes them over by a rename, if that can be written."""
+    if settings.cache is not None:
+        try:
+            (place := settings.cache / "scratch").mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=place):
+                return place
+        except OSError as error:
+            log.warning("the cache cannot be written; results stay in memory alone", folder=str(place), why=str(error))
+    return Path(tempfile.gettempdir()) / f"darkroom-{os.getuid()}"
+
+
+def _refinement(settings: Settings, renderer: Renderer, flights: Flights, pools: Mapping[str, Pool]) -> Refinement:
+    # With one worker alone, nobody should find it busy with what nobody waits for.
+    longest = settings.deadline * 250 if pools["pictures"].stats().size > 1 else CHEAP
+
+    def worthwhile(rendition: Rendition) -> bool:
+        pool = pools["pictures"].stats()
+        return pool.idle > 0 and not pool.queued and renderer.cost(rendition, "final").milliseconds < longest
+
+    return Refinement(lambda rendition, tags: renderer.make(rendition, "final", tags, rank=BEHIND), worthwhile, flights)
+
+
 def _watch(metrics: Metrics) -> Watch:
-    def made(rendition: Rendition, cost: Cost, reply: Reply, size: int) -> None:
-        metrics.count(counted.TRANSFORMS, rendition.format, str(reply.meta.get("grade", "final")))
+    def made(rendition: Rendition, grade: str, cost: Cost, reply: Reply, size: int) -> None:
+        metrics.count(counted.TRANSFORMS, rendition.format, grade)
         for stage in ("decode", "transform", "encode"):
             if stage in reply.meta:
                 metrics.observe(counted.STAGE_SECONDS, float(reply.meta[stage]), stage)
@@ -201,18 +279,7 @@ def _watch(metrics: Metrics) -> Watch:
     return Watch(made, lambda mount, size: metrics.count(counted.ORIGIN_BYTES, mount or "/", by=size))
 
 
-def _ring(settings: Settings) -> KeyRing | None:
-    if not settings.keys:
-        return None
-    return KeyRing.read([key.secret.get_secret_value() for key in settings.keys])
-
-
-def _policies(settings: Settings) -> dict[str, Allowed]:
-    return {Key.read(key.secret.get_secret_value()).kid: key.policy for key in settings.keys}
-
-
-def _place(settings: Settings, name: str) -> Place:
-    mount = settings.mounts[name]
+def _place(mount: MountSettings) -> Place:
     return Place(
         public=mount.allowed if mount.policy == "public" else None,
         formats=mount.formats,
@@ -222,12 +289,12 @@ def _place(settings: Settings, name: str) -> Place:
     )
 
 
-def _limits(settings: Settings, name: str) -> Limits:
-    return Limits(**settings.limits_of(settings.mounts[name]).model_dump())
+def _limits(settings: Settings, mount: MountSettings) -> Limits:
+    return Limits(**settings.limits_of(mount).model_dump())
 
 
-def _freshness(settings: Settings, name: str) -> Freshness:
-    mount, usual = settings.mounts[name], settings.freshness
+def _freshness(settings: Settings, mount: MountSettings) -> Freshness:
+    usual = settings.freshness
     return Freshness(
         max_age=int(usual.max_age if mount.max_age is None else mount.max_age),
         shared_max_age=int(usual.shared_max_age if mount.shared_max_age is None else mount.shared_max_age),
@@ -235,13 +302,6 @@ def _freshness(settings: Settings, name: str) -> Freshness:
         stale_if_error=int(usual.stale_if_error),
         provisional_max_age=int(usual.provisional_max_age),
     )
-
-
-def _signed(ring: KeyRing | None, rest: str, expires: int | None) -> str:
-    """The path of another rendition, signed by the newest key where there are keys."""
-    from signing.escapes import unescape
-
-    return f"/{sign(unescape(rest), ring.newest, expires=expires)}/{rest}" if ring else f"/{rest}"
 
 
 def _readiness(phase: Phase, pools: Mapping[str, Pool]) -> dict[str, object]:
@@ -253,34 +313,72 @@ def _readiness(phase: Phase, pools: Mapping[str, Pool]) -> dict[str, object]:
 class Server(uvicorn.Server):
     """uvicorn that goes on accepting for a while after being told to stop: load balancers look away first."""
 
-    def __init__(self, config: uvicorn.Config, phase: Phase, drain_seconds: float) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        phase: Phase,
+        drain_seconds: float,
+        announce: Callable[[], None],
+        reload: Callable[[], None],
+    ) -> None:
+        """`announce` is called when requests can come, `reload` on SIGHUP."""
         super().__init__(config)
-        self._phase, self._drain_seconds = phase, drain_seconds
+        self._phase, self._drain_seconds, self._announce, self._reload = phase, drain_seconds, announce, reload
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
+        self._announce()
 
     def handle_exit(self, sig: int, frame: object) -> None:
-        """The first SIGTERM drains; a second signal, or Ctrl-C, stops at once."""
+        """The first SIGTERM drains; a second signal, or Ctrl-C, stops and finishes; another one stops at once.
+
+        The signal is not sent again afterwards, as uvicorn does: to be stopped by one is no failure.
+        """
+        self.force_exit = self.should_exit
         if sig == signal.SIGTERM and not self._phase.draining and self._drain_seconds > 0:
-            self._phase.draining = True
             log.info("draining", seconds=self._drain_seconds)
             asyncio.get_running_loop().call_later(self._drain_seconds, setattr, self, "should_exit", True)
-            return
+        else:
+            self.should_exit = True
         self._phase.draining = True
-        super().handle_exit(sig, frame)  # type: ignore[arg-type]
 
 
-def server(settings: Settings, application: Application) -> Server:
-    """The HTTP server of an application."""
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises OSError."""
+    host = host.strip("[]")
+    return socket.create_server(
+        (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=BACKLOG
+    )
+
+
+def server(
+    settings: Settings,
+    application: Application,
+    announce: Callable[[], None] = lambda: None,
+    reload: Callable[[], Settings] | None = None,
+) -> Server:
+    """The HTTP server of an application; `reload` reads the settings anew, or raises."""
+
+    def replace_settings() -> None:
+        try:
+            application.replace(reload() if reload else settings)
+        except Exception as error:
+            log.error("the settings are as before: those that are there now cannot be used", why=str(error))
+        else:
+            log.info("keys, presets and mounts are those of the settings now")
+
     config = uvicorn.Config(
         application.asgi,
-        host=settings.host,
-        port=settings.port,
         loop="uvloop",
         http="httptools",
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        backlog=BACKLOG,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=int(settings.stop_seconds),
     )
-    return Server(config, application.phase, settings.drain_seconds)
+    return Server(config, application.phase, settings.drain_seconds, announce, replace_settings)

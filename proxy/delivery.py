@@ -1,29 +1,31 @@
 """One request for a rendition, start to finish."""
 
+import asyncio
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from proxy.answer import Answer, Ask
-from proxy.caching import ERROR_AGES, REDIRECT, Freshness, Lifetime, error_cache_control, etag, lifetime, not_modified
-from proxy.failures import Busy, NoSuchOriginal, NoSuchRendition
+from proxy.caching import ERROR_AGES, REDIRECT, Freshness, Lifetime, etag, lifetime, not_modified
+from proxy.failures import Busy, ClosingDown, NoSuchOriginal, NoSuchRendition
 from proxy.flights import Flights
 from proxy.negotiation import bucket
 from proxy.pressure import Siblings
-from proxy.reading import Reader, Wanted
-from proxy.records import Records, source_tag
-from proxy.rendering import Renderer, described
-from proxy.rendition import Bounds, Rendition, explained, resolve
-from proxy.sources.mounts import Mounted
+from proxy.reading import Reader, Wanted, hinted
+from proxy.records import Records
+from proxy.rendering import OriginalChanged, Renderer, described
+from proxy.rendition import Bounds, Rendition, explained, filename, resolve, tags
 from proxy.stores.result import FileBody, Result, Store
+from transforms.errors import Refusal
 from transforms.formats import FORMATS
 from transforms.operations.output import Fallback, Format
 
-MISSING = Lifetime(ERROR_AGES[404], error_cache_control(404))
 NOW_ONLY = Lifetime(0, "no-store")
-STAGES = ("queue", "decode", "transform", "encode")
+REDIRECT_AGE = 60
+STAGES = ("queue", "fetch", "decode", "transform", "encode")
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Delivery:
     siblings: Siblings
     bounds: Callable[[str], Bounds]
     freshness: Callable[[str], Freshness]
-    sign: Callable[[str, int | None], str]
+    refine: Callable[[Rendition, Collection[str]], None]
+    """Told of every result that could be better, when it is asked for again."""
     grade: str
     """The grade in which results are made when they are first asked for."""
     clock: Callable[[], float]
@@ -47,78 +50,89 @@ class Delivery:
         """The rendition that a path asks for. Raises SigningError and Refusals."""
         wanted = self.reader.read(ask.path)
         try:
-            answer = await self._render(ask, wanted, wanted.mounted)
-        except NoSuchOriginal:
-            fallback = wanted.plan.find(Fallback)
-            if not fallback:
-                raise
-            unconditional = replace(ask, if_none_match=None, if_modified_since=None)
-            answer = await self._render(unconditional, wanted, self.reader.mounted(fallback.source))
-            answer = replace(answer, status=404, etag="", modified=None, lifetime=MISSING)
+            answer = await self._steadily(ask, wanted)
+        except NoSuchOriginal as missing:
+            answer = await self._in_its_place(ask, wanted, hinted(missing, wanted.address.source))
+        except asyncio.CancelledError:  # by the HTTP server, which has waited long enough
+            raise ClosingDown("the server is stopping and did not wait for this") from None
         return replace(answer, expires=wanted.expires)
 
-    async def _render(self, ask: Ask, wanted: Wanted, mounted: Mounted) -> Answer:
+    async def _in_its_place(self, ask: Ask, wanted: Wanted, missing: NoSuchOriginal) -> Answer:
+        """The picture that `d_` names, with the status of the one that is missing."""
+        fallback = wanted.plan.find(Fallback)
+        if not fallback:
+            raise missing
+        try:
+            answer = await self._steadily(
+                replace(ask, if_none_match=None, if_modified_since=None), self.reader.elsewhere(wanted, fallback.source)
+            )
+        except Refusal as trouble:
+            raise missing from trouble
+        if answer.location:
+            return answer
+        age = ERROR_AGES[404] if wanted.expires is None else int(min(ERROR_AGES[404], wanted.expires - self.clock()))
+        return replace(answer, status=404, etag="", modified=None, lifetime=Lifetime(age, f"public, max-age={age}"))
+
+    async def _steadily(self, ask: Ask, wanted: Wanted) -> Answer:
+        """The rendition of an original that may just be replaced by another."""
+        for _ in range(2):
+            with suppress(OriginalChanged):
+                return await self._render(ask, wanted)
+            self.records.forget(wanted.mounted)
+        raise Busy("the original is just being changed")
+
+    async def _render(self, ask: Ask, wanted: Wanted) -> Answer:
         if wanted.untouched and wanted.place.originals:
-            return await self._original(ask, wanted, mounted)
-        record, header = await self.records.header(mounted)
-        rendition = resolve(wanted, mounted, record, header, ask.accept, self.bounds(mounted.name))
+            return await self._original(ask, wanted)
+        record, header = await self.records.header(wanted.mounted)
+        rendition = resolve(wanted, record, header, ask.accept, self.bounds(wanted.mounted.name))
         if wanted.plan.saving.redirect:
             return self._redirect(wanted, rendition)
         if rendition.format == "explain":
-            return await self._explained(ask, wanted)
-        key, answer = rendition.key, self._promised(wanted, rendition)
-        for grade in ("final", self.grade):
-            if not_modified(etag(key, grade), record.modified, ask.if_none_match, ask.if_modified_since):
-                return replace(answer, unchanged=True, etag=etag(key, grade), outcome="unchanged")
+            return await self._explained(ask, wanted, rendition)
+        key = rendition.key
+        if ask.if_none_match and not_modified(etag(key, "final"), None, ask.if_none_match, None):
+            return replace(self._promised(wanted, rendition, "final"), unchanged=True, outcome="unchanged")
         kept = await self.store.get(key)
+        grade = str(kept.meta["grade"]) if kept else self.grade if rendition.refined else "final"
+        promised = self._promised(wanted, rendition, grade)
+        if kept and grade != "final":
+            self.refine(rendition, promised.tags)
+        if not_modified(promised.etag, record.modified, ask.if_none_match, ask.if_modified_since):
+            return replace(promised, unchanged=True, outcome="unchanged")
         if kept:
-            return self._filled(answer, key, kept, kept.tier)
+            if kept.tier != "memory":  # a result of an earlier process
+                self.siblings.remember(rendition)
+            return replace(promised, body=kept.body, outcome=kept.tier)
         try:
-            made, led = await self.flights.share(key, lambda: self.renderer.make(rendition, self.grade, answer.tags))
+            made, led = await self._made(rendition, promised.tags)
         except Busy as busy:
-            return await self._substituted(busy, ask, wanted, rendition, answer)
+            return await self._substituted(busy, ask, wanted, rendition, promised)
         self.siblings.remember(rendition)
-        return self._filled(answer, key, made, "made" if led else "shared")
+        timings = {name: float(str(made.meta[name])) for name in STAGES if name in made.meta}
+        return replace(promised, body=made.body, outcome="made" if led else "shared", timings=timings)
 
-    def _promised(self, wanted: Wanted, rendition: Rendition) -> Answer:
+    async def _made(self, rendition: Rendition, tags: Collection[str]) -> tuple[Result, bool]:
+        return await self.flights.share(rendition.key, lambda: self.renderer.make(rendition, self.grade, tags))
+
+    def _promised(self, wanted: Wanted, rendition: Rendition, grade: str) -> Answer:
         """All of the answer that is known before its bytes are."""
-        mounted, saving = rendition.mounted, wanted.plan.saving
-        row = FORMATS.get(rendition.format)
-        filename = wanted.address.name
-        if saving.attachment is not None and not filename:
-            last = mounted.key.rpartition("/")[2]
-            extension = row.extensions[0] if row else rendition.format
-            filename = f"{saving.attachment or last.rpartition('.')[0] or last}.{extension}"
+        row, saving = FORMATS.get(rendition.format), wanted.plan.saving
         return Answer(
-            lifetime=self._lifetime(wanted, mounted, final=self.grade == "final" or not rendition.refined),
+            lifetime=self._lifetime(wanted, final=grade == "final"),
             media_type=row.media_type if row else "application/json",
+            etag=etag(rendition.key, grade),
             modified=rendition.record.modified,
             negotiated=saving.format == "auto",
-            filename=filename,
+            filename=filename(wanted, rendition.format),
             attachment=saving.attachment is not None,
             format=rendition.format,
-            tags=_tags(wanted, mounted),
+            tags=tags(wanted),
         )
 
-    def _lifetime(self, wanted: Wanted, mounted: Mounted, *, final: bool = True, degraded: bool = False) -> Lifetime:
-        return lifetime(
-            self.freshness(mounted.name),
-            now=self.clock(),
-            expires=wanted.expires,
-            versioned=wanted.plan.saving.version is not None,
-            final=final,
-            degraded=degraded,
-        )
-
-    def _filled(self, answer: Answer, key: str, result: Result, outcome: str) -> Answer:
-        timings = {name: float(str(result.meta[name])) for name in STAGES if name in result.meta}
-        return replace(
-            answer,
-            body=result.body,
-            etag=etag(key, str(result.meta["grade"])),
-            outcome=outcome,
-            timings=timings if outcome == "made" else {},
-        )
+    def _lifetime(self, wanted: Wanted, **nature: bool) -> Lifetime:
+        freshness, versioned = self.freshness(wanted.mounted.name), wanted.plan.saving.version is not None
+        return lifetime(freshness, now=self.clock(), expires=wanted.expires, versioned=versioned, **nature)
 
     async def _substituted(self, busy: Busy, ask: Ask, wanted: Wanted, rendition: Rendition, answer: Answer) -> Answer:
         """What is near the rendition, for there is no time to make it; raises `busy` where there is nothing."""
@@ -127,66 +141,58 @@ class Delivery:
             # Without negotiation the URL promises its format, and every client of it takes that.
             bucket(ask.accept) if answer.negotiated else bucket(b""),
             wanted.policy.formats if answer.negotiated else (rendition.format,),
-            self.renderer.make,
+            lambda quick: self._made(quick, answer.tags),
         )
         if found is None:
             raise busy
-        result, name, word = found
         return replace(
-            self._filled(answer, rendition.key, result, result.tier or "made"),
-            media_type=FORMATS[name].media_type,
-            format=name,
+            answer,
+            body=found.result.body,
+            media_type=FORMATS[found.format].media_type,
+            filename=filename(wanted, found.format),
+            format=found.format,
             etag="",
             modified=None,
-            degraded=word,
-            lifetime=self._lifetime(wanted, rendition.mounted, degraded=True),
+            outcome=found.result.tier or "made",
+            degraded=found.word,
+            lifetime=self._lifetime(wanted, degraded=True),
         )
 
     def _redirect(self, wanted: Wanted, rendition: Rendition) -> Answer:
         """From `f_auto:redirect` to the format itself, signed like the request."""
-        plan = wanted.plan.replaced(added=(Format(rendition.format),))
-        rest = replace(wanted.address, steps=tuple(str(plan).split("/"))).write()
-        return Answer(
-            Lifetime(0, REDIRECT),
-            status=302,
-            location=self.sign(rest, wanted.expires),
-            negotiated=True,
-            outcome="redirect",
-        )
+        steps = str(wanted.plan.replaced(added=(Format(rendition.format),))).split("/")
+        location = self.reader.signed(wanted, replace(wanted.address, steps=tuple(steps)).write())
+        brief = wanted.expires is not None and wanted.expires < self.clock() + REDIRECT_AGE
+        age = NOW_ONLY if brief else Lifetime(0, REDIRECT)
+        return Answer(age, status=302, location=location, negotiated=True, outcome="redirect")
 
-    async def _explained(self, ask: Ask, wanted: Wanted) -> Answer:
+    async def _explained(self, ask: Ask, wanted: Wanted, asked: Rendition) -> Answer:
         if not ask.inside:
             raise NoSuchRendition("f_explain is for clients on this machine or with the admin token", part="f_explain")
         # What is explained is the plan as it is without the question.
-        plan = wanted.plan.replaced(without=(Format,))
-        record, header = await self.records.header(wanted.mounted)
-        rendition = resolve(
-            replace(wanted, plan=plan), wanted.mounted, record, header, ask.accept, self.bounds(wanted.mounted.name)
-        )
+        wanted = replace(wanted, plan=wanted.plan.replaced(without=(Format,)))
+        rendition = resolve(wanted, asked.record, asked.header, ask.accept, self.bounds(wanted.mounted.name))
         kept = await self.store.get(rendition.key)
         cost = described(self.renderer.cost(rendition, self.grade))
-        facts = explained(replace(wanted, plan=plan), rendition, cost, kept.tier if kept else None)
-        return Answer(NOW_ONLY, json.dumps(facts, indent=1).encode(), "application/json", outcome="explained")
+        facts = json.dumps(explained(wanted, rendition, cost, kept.tier if kept else None), indent=1)
+        return Answer(NOW_ONLY, facts.encode(), "application/json", outcome="explained")
 
-    async def _original(self, ask: Ask, wanted: Wanted, mounted: Mounted) -> Answer:
+    async def _original(self, ask: Ask, wanted: Wanted) -> Answer:
         """The original's own bytes, which may be asked for in ranges and so carry a strong validator."""
+        mounted = wanted.mounted
         _, header = await self.records.header(mounted)
         original = await mounted.source.open(mounted.key)
+        content = f"{mounted.name}/{mounted.key}/{original.version}"
         answer = Answer(
-            self._lifetime(wanted, mounted),
+            self._lifetime(wanted),
             media_type=FORMATS[header.kind].media_type,
-            etag=f'"{hashlib.sha256(original.version.encode()).hexdigest()[:32]}"',
+            etag=f'"{hashlib.sha256(content.encode()).hexdigest()[:32]}"',
             modified=original.modified,
             filename=wanted.address.name,
             outcome="original",
             format=header.kind,
-            tags=_tags(wanted, mounted),
+            tags=tags(wanted),
         )
         if not_modified(answer.etag, original.modified, ask.if_none_match, ask.if_modified_since):
             return replace(answer, unchanged=True, outcome="unchanged")
         return replace(answer, body=FileBody(original.path, 0, original.size, os.dup(original.descriptor)))
-
-
-def _tags(wanted: Wanted, mounted: Mounted) -> tuple[str, ...]:
-    presets = sorted({f"preset:{step[2:]}" for step in wanted.address.steps if step.startswith("t_")})
-    return (source_tag(mounted), f"mount:{mounted.name or '/'}", *presets)

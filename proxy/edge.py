@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
+from math import floor
 from typing import Any
 
 from cachetools import LRUCache
@@ -26,7 +27,8 @@ RECHECKED_AFTER = 2.0
 LARGEST = 2**20
 """Bytes of a body that is kept here."""
 OVERHEAD = 1500
-POLICY = b"content-security-policy"
+ABOUT_BODY = {b"content-length", b"content-type", b"accept-ranges", b"content-disposition", b"content-security-policy"}
+"""Header fields that a 304 has not."""
 
 
 @dataclass(slots=True)
@@ -48,7 +50,7 @@ class Recent:
 
 def size(recent: Recent) -> int:
     """Bytes that an entry takes, about."""
-    return len(recent.body) + OVERHEAD
+    return len(recent.body) + sum(len(name) + len(value) for name, value in recent.headers) + OVERHEAD
 
 
 class RecentAnswers:
@@ -76,37 +78,45 @@ class RecentAnswers:
         recent.renewing = True
         return True
 
+    def put_off(self, recent: Recent) -> None:
+        """Ask for an answer anew only a while later."""
+        recent.renewing = False
+        recent.fresh_until = self._clock() + RECHECKED_AFTER
+
     def remember(self, path: bytes, taken: Bucket, answer: Answer, headers: Headers, generation: int) -> None:
-        """Keep an answer of status 200 to a plain GET, if it may be given to others as well."""
+        """Keep an answer of status 200 to a plain GET, if it may be given to others as well.
+
+        A degraded answer leaves the one that is there; any other takes its place, even if it is not kept itself.
+        """
         body = answer.body
-        if not isinstance(body, bytes) or len(body) > LARGEST or answer.degraded or answer.lifetime.seconds <= 0:
+        if answer.degraded:
+            return
+        self._entries.pop((path, taken), None)
+        if not isinstance(body, bytes) or len(body) > LARGEST or answer.lifetime.seconds <= 0:
             return
         now = self._clock()
-        valid_until = min(now + answer.lifetime.seconds, answer.expires or float("inf"))
+        # The ages in the header of a URL that expires are true until the next full second.
+        valid_until = now + answer.lifetime.seconds if answer.expires is None else floor(now) + 1.0
         kept = [field for field in headers if field[0] not in (b"server-timing", b"cache-status")]
         kept.append((b"cache-status", b"darkroom; hit; detail=memory"))
-        about_body = (
-            b"content-length",
-            b"content-type",
-            b"accept-ranges",
-            b"content-disposition",
-            b"content-security-policy",
-        )
         recent = Recent(
             headers=kept,
-            headers_unchanged=[field for field in kept if field[0] not in about_body],
+            headers_unchanged=[field for field in kept if field[0] not in ABOUT_BODY],
             body=body,
             etag=answer.etag,
             modified=answer.modified,
-            # Near an expiry the ages in the header are too long a second later, so it is made anew for each second.
-            fresh_until=now + (RECHECKED_AFTER if answer.expires is None else 1.0),
-            valid_until=valid_until if answer.expires is None else min(valid_until, now + 1.0),
+            fresh_until=now + RECHECKED_AFTER,
+            valid_until=valid_until,
             generation=generation,
             counts=self._metrics.answers(200, "memory", answer.format),
             counts_unchanged=self._metrics.answers(304, "memory", answer.format),
         )
-        if size(recent) <= self._entries.maxsize // 8:
-            self._entries[(path, taken)] = recent
+        if size(recent) + len(path) <= self._entries.maxsize // 8:
+            self._entries[path, taken] = recent
+
+    def drop(self, path: bytes, taken: Bucket) -> None:
+        """Forget one answer."""
+        self._entries.pop((path, taken), None)
 
     def forget(self) -> None:
         """Forget every answer, those that are just being made as well."""
@@ -117,7 +127,8 @@ class RecentAnswers:
 class Edge:
     """The outermost application: hits are answered here, all else goes on to `app`."""
 
-    def __init__(self, app: App, recent: RecentAnswers, renew: Callable[[bytes, bytes], Awaitable[None]]) -> None:
+    def __init__(self, app: App, recent: RecentAnswers, renew: Callable[[bytes, bytes], Awaitable[bool]]) -> None:
+        """`renew` asks for an answer anew, and says whether the one at hand may be given until then."""
         self._app, self._recent, self._renew = app, recent, renew
         self._renewals: set[asyncio.Task[None]] = set()
 
@@ -160,13 +171,12 @@ class Edge:
         found.counts.sent(time.perf_counter() - started, len(body))
 
     async def _renewed(self, path: bytes, accept: bytes, recent: Recent) -> None:
-        """Ask for an answer anew; one that has become an error is no longer given."""
+        """Ask for an answer anew; one that has become wrong is no longer given."""
         try:
-            await self._renew(path, accept)
-        except Exception:
-            recent.valid_until = 0.0
+            if not await self._renew(path, accept):
+                self._recent.drop(path, bucket(accept))
         finally:
-            recent.renewing = False
+            self._recent.put_off(recent)
 
 
 def header_fields(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

@@ -10,9 +10,9 @@ from transforms.formats import by_extension
 TRIES = ("c_limit,w_600", "c_fill,g_auto,h_400,w_400/e_blur:200,f_webp,r_max", "f_json")
 
 
-def greeting(settings: Settings) -> str:
-    """A few lines for a terminal."""
-    base = f"http://{'127.0.0.1' if settings.host in ('0.0.0.0', '::') else settings.host}:{settings.port}"
+def greeting(settings: Settings, port: int) -> str:
+    """A few lines for a terminal; `port` is the one that is listened on."""
+    base = f"http://{_reached(settings.host)}:{port}"
     lines = [f"Darkroom serves {_places(settings)} at {base}"]
     if not settings.keys:
         who = "anybody" if settings.unsigned else "this machine"
@@ -20,6 +20,13 @@ def greeting(settings: Settings) -> str:
     if tries := _tries(settings, base):
         lines += ["Try:", *(f"  {url}" for url in tries)]
     return "\n".join(lines)
+
+
+def _reached(host: str) -> str:
+    """The address by which somebody on this machine reaches the server."""
+    bare = host.strip("[]")
+    everywhere = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}
+    return everywhere.get(bare, f"[{bare}]" if ":" in bare else bare)
 
 
 def _places(settings: Settings) -> str:

@@ -44,14 +44,22 @@ class Policy:
 
     def admit(self, mount: str, steps: Sequence[str], plan: Plan) -> Plan:
         """The plan as it may be carried out, its widths snapped to the ladder. Raises Forbidden."""
+        self.check_mount(mount)
         for rule in self.rules:
-            _check_names(rule, mount, steps)
+            _check_names(rule, steps)
+            if rule.presets_only and plan.saving.redirect:
+                raise Forbidden("the format itself could not be asked for here, so nothing can lead there")
             if rule.ladder and not rule.presets_only and not _presets_alone(steps):
                 plan = _on_ladder(plan, rule.ladder)
         wanted = plan.find(Format)
         if wanted and self.formats is not None:
             self.check_format(wanted.format.partition(":")[0])
         return plan
+
+    def check_mount(self, mount: str, part: str = "") -> None:
+        """Raises Forbidden for a mount that the key does not open."""
+        if any(rule.mounts is not None and mount not in rule.mounts for rule in self.rules):
+            raise Forbidden("the key does not open this mount", part=part)
 
     def check_format(self, name: str) -> None:
         """Raises Forbidden for a format that may not be made."""
@@ -69,15 +77,13 @@ class Policy:
                 )
 
 
-def _check_names(rule: Allowed, mount: str, steps: Sequence[str]) -> None:
-    if rule.mounts is not None and mount not in rule.mounts:
-        raise Forbidden("the key does not open this mount")
+def _check_names(rule: Allowed, steps: Sequence[str]) -> None:
     presets = [step.removeprefix("t_") for step in steps if step.startswith("t_")]
     if rule.presets is not None:
         for name in presets:
             if name not in rule.presets:
                 raise Forbidden(f"the preset {name} is not allowed here", part=f"t_{name}")
-    if rule.presets_only and not _presets_alone(steps):
+    if rule.presets_only and not (steps and _presets_alone(steps)):
         raise Forbidden("nothing but presets may be asked for here", expected="steps such as t_card")
 
 

@@ -1,7 +1,9 @@
 """What is answered when there is no time to make what was asked: something near it, rather than a broken picture."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from cachetools import LRUCache
 
@@ -10,7 +12,8 @@ from proxy.negotiation import Bucket
 from proxy.rendition import Rendition
 from proxy.stores.result import Result, Store
 from transforms.formats import FORMATS
-from transforms.operations.geometry import SCALES, Resize
+from transforms.framing import SCALES
+from transforms.operations.geometry import Resize
 from transforms.operations.output import Format
 from transforms.plan import Plan
 
@@ -20,7 +23,18 @@ REMEMBERED = 20_000
 QUICK = ("webp", "jpg", "png")
 """Formats that are quick to make, the ones with fewest bytes first."""
 
-Make = Callable[[Rendition, str], Awaitable[Result]]
+MOST_SIBLINGS = 64
+"""Renditions of one original that are known by heart."""
+
+Make = Callable[[Rendition], Awaitable[tuple[Result, bool]]]
+
+
+class Substitute(NamedTuple):
+    """A result in place of the one there is no time for, its format, and a word on what it is."""
+
+    result: Result
+    format: str
+    word: str
 
 
 @dataclass(frozen=True)
@@ -41,27 +55,36 @@ class Siblings:
 
     def remember(self, rendition: Rendition) -> None:
         """Note that a rendition is in the store."""
+        if rendition.format not in FORMATS:
+            return
         known = _known(rendition)
-        self._known.setdefault((rendition.mounted.name, rendition.mounted.key), {})[known.key] = known
+        siblings = self._known.setdefault((rendition.mounted.name, rendition.mounted.key), {})
+        siblings.pop(known.key, None)
+        siblings[known.key] = known
+        if len(siblings) > MOST_SIBLINGS:
+            del siblings[next(iter(siblings))]
 
     async def substitute(
         self, rendition: Rendition, taken: Bucket, allowed: Collection[str] | None, make: Make
-    ) -> tuple[Result, str, str] | None:
-        """A result in place of the one there is no time for, its format and a word on what it is; None: there is none.
+    ) -> Substitute | None:
+        """What is near a rendition; None: there is nothing.
 
         In this order: the rendition of an older version of the original, a larger one or another format that the
         client takes, one in a quick format made now.
         """
-        for known, word in self._ladder(rendition, _accepted(rendition, taken, allowed)):
+        if rendition.format not in FORMATS:
+            return None
+        accepted = _accepted(rendition, taken, allowed)
+        for known, word in self._ladder(rendition, accepted):
             if result := await self._store.get(known.key):
-                return result, known.format, word
+                return Substitute(result, known.format, word)
         for name in QUICK:
-            if name != rendition.format and name in _accepted(rendition, taken, allowed):
+            if name != rendition.format and name in accepted:
                 quick = replace(rendition, plan=rendition.plan.replaced(added=(Format(name),)), format=name)
-                try:
-                    return await make(quick, "first"), name, "quick-format"
-                except Busy:
-                    continue
+                with suppress(Busy):
+                    result, _ = await make(quick)
+                    self.remember(quick)
+                    return Substitute(result, name, "quick-format")
         return None
 
     def _ladder(self, rendition: Rendition, accepted: Collection[str]) -> Iterator[tuple[_Known, str]]:

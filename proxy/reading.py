@@ -1,18 +1,26 @@
 """From the raw path of a request to what is asked for, once it is known to be allowed."""
 
+import difflib
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cachetools import LRUCache
 
-from proxy.failures import Forbidden
+from proxy.failures import Forbidden, NoSuchOriginal
 from proxy.policy import Allowed, Policy
 from proxy.sources.mounts import Mounted, Mounts
-from signing import Address, Expired, KeyRing, Request, Unsigned, Verified, verify
+from signing import Address, BadAddress, Expired, KeyRing, Request, Unsigned, Verified, sign, verify
+from signing.escapes import unescape
+from transforms.operations.output import Fallback
+from transforms.pipeline import PIPELINE
 from transforms.plan import Plan
 
 REMEMBERED = 20_000
 """How many read paths are kept, at about 2 KB each."""
+LONGEST_REMEMBERED = 1024
+LONGEST = 8192
+"""Bytes of a path; proxies take as many."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,13 @@ class Wanted:
     place: Place
     plan: Plan
     policy: Policy
-    expires: int | None
+    verified: Verified | None
+    """Whose signature the path bears, where it is one that counts."""
+
+    @property
+    def expires(self) -> int | None:
+        """When the URL itself expires, in Unix seconds."""
+        return self.verified.expires if self.verified else None
 
     @property
     def untouched(self) -> bool:
@@ -68,21 +82,29 @@ class Reader:
         wanted = self._read.get(path)
         if wanted is None:
             wanted = self._read_anew(path)
-            self._read[path] = wanted
+            if len(path) <= LONGEST_REMEMBERED:
+                self._read[path] = wanted
         elif wanted.expires is not None and self._clock() >= wanted.expires:
             raise Expired("The address has expired", part=f"exp_{wanted.expires}")
         return wanted
 
     def _read_anew(self, path: bytes) -> Wanted:
+        if len(path) > LONGEST:
+            raise BadAddress(f"The path has {len(path)} bytes", expected=f"at most {LONGEST}")
         request = Request.read(path)
         verified = self._verified(request)
         address = Address.read(request.rest, request.offset)
-        mounted = self._mounts.resolve(address.source)
+        mounted = self._mounted(address.source, verified)
         place = self._places.get(mounted.name, Place())
-        policy = self._policy(verified, place)
+        policy = self._policy(verified, place, untouched=place.originals and not address.steps)
         steps = address.steps or ((f"t_{place.default_preset}",) if place.default_preset else ())
         plan = policy.admit(mounted.name, steps, Plan.read(steps, self._presets))
-        return Wanted(request, address, mounted, place, plan, policy, verified.expires if verified else None)
+        wanted = Wanted(request, address, mounted, place, plan, policy, verified)
+        fallback = plan.find(Fallback)
+        # A preset's fallback is the word of whoever configured the server.
+        if fallback and not any(step.startswith("t_") for step in steps):
+            self._check_fallback(wanted, fallback.source)
+        return wanted
 
     def _verified(self, request: Request) -> Verified | None:
         """Whose signature the path bears; None where it bears none, which the mount may allow."""
@@ -94,26 +116,53 @@ class Reader:
             raise Unsigned("The server has no key that could verify a signature")
         return verify(request, self._ring, self._clock())
 
-    def _policy(self, verified: Verified | None, place: Place) -> Policy:
+    def _mounted(self, source: str, verified: Verified | None) -> Mounted:
+        try:
+            return self._mounts.resolve(source)
+        except (NoSuchOriginal, Forbidden):
+            if verified is None and not self._open_to_all:
+                raise Unsigned("The address is not signed") from None
+            raise
+
+    def _policy(self, verified: Verified | None, place: Place, untouched: bool) -> Policy:
         rules: list[Allowed] = []
         if verified is None:
             if not self._open_to_all:
                 if place.public is None:
                     raise Unsigned("The address is not signed")
-                rules.append(place.public)
-        elif rule := self._policies.get(verified.kid):
-            if verified.scope is not None and not (rule.presets_only or rule.ladder):
+                if not untouched:  # who makes a mount public and its originals too means both
+                    rules.append(place.public)
+        else:
+            rule = self._policies.get(verified.kid)
+            if verified.scope is not None and not (rule and (rule.presets_only or rule.ladder)):
                 raise Forbidden("a scoped signature goes with a key whose policy has a ladder or presets only")
-            rules.append(rule)
-        elif verified.scope is not None:
-            raise Forbidden("a scoped signature goes with a key whose policy has a ladder or presets only")
+            rules += [rule] if rule else []
         if place.formats is not None:
             rules.append(FormatsAlone(place.formats))
         return Policy(tuple(rules))
 
-    def mounted(self, source: str) -> Mounted:
-        """Where another source lives that a plan names."""
-        return self._mounts.resolve(source)
+    def _check_fallback(self, wanted: Wanted, source: str) -> None:
+        """Raises Forbidden for a picture in place of a missing one that could not be asked for by itself."""
+        mounted, verified = self._mounts.resolve(source), wanted.verified
+        wanted.policy.check_mount(mounted.name, f"d_{source}")
+        inside = verified is None or verified.scope is None or f"{source}/".startswith(f"{verified.scope}/")
+        if not inside or (verified is None and not self._open_to_all and mounted.name != wanted.mounted.name):
+            raise Forbidden("the signature does not cover the picture to show instead", part=f"d_{source}")
+
+    def elsewhere(self, wanted: Wanted, source: str) -> Wanted:
+        """The same of another original."""
+        mounted = self._mounts.resolve(source)
+        return replace(wanted, mounted=mounted, place=self._places.get(mounted.name, Place()))
+
+    def signed(self, wanted: Wanted, rest: str) -> str:
+        """The path of another rendition of the same original, for whoever may ask for this one."""
+        verified, auth = wanted.verified, wanted.request.auth
+        if verified is None or auth is None or self._ring is None:
+            return f"/{rest}"
+        if verified.scope is not None:
+            return f"/{auth.write()}/{rest}"
+        key = self._ring.candidates(verified.kid)[0]
+        return f"/{sign(unescape(rest), key, expires=verified.expires, kid=auth.kid is not None)}/{rest}"
 
 
 @dataclass(frozen=True)
@@ -126,3 +175,38 @@ class FormatsAlone:
     presets: None = None
     largest: None = None
     ladder: tuple[int, ...] = ()
+
+
+WORDS = {
+    word: letters
+    for operation in reversed(PIPELINE)
+    for word, letters in (
+        *((key, declared.letter) for key, declared in operation.params().items() if declared.letter),
+        (operation.__name__.lower(), operation.name),
+        (operation.name.partition("_")[2], operation.name),
+    )
+    if len(word) > 3
+}
+"""What people write for options: the words of their classes and values."""
+
+_written_out = re.compile(r"([A-Za-z]+)[_=:-]?([0-9A-Za-z.#]*)(?:,.*)?")
+
+
+def hinted(missing: NoSuchOriginal, source: str) -> NoSuchOriginal:
+    """The refusal of a source that was not found, with a hint where its first segment resembles a step."""
+    first, slash, _ = source.partition("/")
+    found = _written_out.fullmatch(first)
+    if not slash or not found:
+        return missing
+    word, value = found[1].lower(), found[2]
+    near = difflib.get_close_matches(word, WORDS, n=1, cutoff=0.75)
+    letters = word if word in WORDS.values() and value[:1].isdigit() else WORDS[near[0]] if near else ""
+    if not letters:
+        return missing
+    meant = f"{letters}{':' if '_' in letters else '_'}{value}" if value else letters
+    return NoSuchOriginal(
+        f"{missing.detail} Its first segment, {first}, resembles a step; did you mean {meant}?",
+        part=first,
+        expected="steps that begin with an option of one or two letters, such as w_600",
+        suggestion=meant,
+    )

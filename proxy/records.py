@@ -19,6 +19,10 @@ from transforms.limits import Limits
 REMEMBERED = 50_000
 RECHECKED_AFTER = 2.0
 """Seconds for which an original is believed to be the same without asking its source again."""
+PATIENCE = 0.1
+"""Seconds that somebody waits for a source to say that an original is still the same."""
+HELD_FOR = 86_400.0
+"""Seconds for which an original is believed to be the same while its source cannot be asked."""
 
 LASTING = (BadOriginal, OriginalTooLarge, UnsupportedFormat)
 """Refusals that hold for as long as the original stays the same."""
@@ -32,6 +36,9 @@ class Record:
     size: int
     modified: float | None
     checked: float
+    """When its source last said that it is so."""
+    asked: float
+    """When its source was last asked."""
     header: Header | None = None
     refusal: Refusal | None = None
 
@@ -45,51 +52,91 @@ class Records:
         flights: Flights,
         probe: Callable[[Original], Awaitable[Header]],
         limits: Callable[[str], Limits],
+        passing: tuple[type[Refusal], ...],
         clock: Callable[[], float],
     ) -> None:
-        self._store, self._flights, self._probe, self._limits, self._clock = store, flights, probe, limits, clock
+        """`passing` are the refusals of sources that say nothing about the original: it may be there all the same."""
+        self._store, self._flights, self._probe, self._limits = store, flights, probe, limits
+        self._passing, self._clock = passing, clock
         self._records: LRUCache[tuple[str, str], Record] = LRUCache(REMEMBERED)
 
     async def find(self, mounted: Mounted) -> Record:
-        """The record of an original, checked in the last seconds. Raises what the source raises."""
+        """The record of an original, a few seconds old at most unless its source does not answer.
+
+        Raises what the source raises.
+        """
         name = (mounted.name, mounted.key)
         known = self._records.get(name)
         now = self._clock()
-        if known and now - known.checked < RECHECKED_AFTER:
+        if known and now - known.asked < RECHECKED_AFTER:
             return known
-        stat = await mounted.source.stat(mounted.key)
-        if known and known.version == stat.version:
-            record = replace(known, checked=now)
-        else:
-            record, _ = await self._flights.share(
-                f"record {mounted.name}\n{mounted.key}\n{stat.version}", lambda: self._learn(mounted, stat)
-            )
-        self._records[name] = record
-        return record
+        held = known if known and now - known.checked < HELD_FOR else None
+        if held:
+            # Whoever comes while the source is being asked takes what is known.
+            self._records[name] = replace(held, asked=now)
+        checking = self._flights.share(f"record {mounted.name}\n{mounted.key}", lambda: self._check(mounted, known))
+        try:
+            async with asyncio.timeout(PATIENCE if held else None):
+                return (await checking)[0]
+        except (TimeoutError, Refusal) as error:
+            if held and isinstance(error, (TimeoutError, *self._passing)):
+                return held
+            raise
+
+    def forget(self, mounted: Mounted) -> None:
+        """Ask the source the next time, however short ago it was asked."""
+        self._records.pop((mounted.name, mounted.key), None)
 
     async def header(self, mounted: Mounted) -> tuple[Record, Header]:
         """The record and the header of an original that can be used. Raises the refusal of one that cannot."""
         record = await self.find(mounted)
         if record.refusal:
-            raise record.refusal
+            raise record.refusal.with_traceback(None)
         assert record.header
         return record, record.header
 
-    async def _learn(self, mounted: Mounted, stat: Stat) -> Record:
-        record = Record(stat.version, stat.size, stat.modified, self._clock())
+    async def _check(self, mounted: Mounted, known: Record | None) -> Record:
+        """Ask the source, and learn what has changed."""
         try:
-            header = await self._header(mounted, stat)
-            self._limits(mounted.name).check_original(header, moving=False)
+            stat = await mounted.source.stat(mounted.key)
+            now = self._clock()
+            if known and known.version == stat.version:
+                record = replace(known, checked=now, asked=now)
+            else:
+                record = await self._learn(mounted, stat)
+        except self._passing:
+            raise
+        except Refusal:
+            self.forget(mounted)
+            raise
+        self._records[mounted.name, mounted.key] = record
+        return record
+
+    async def _learn(self, mounted: Mounted, stat: Stat) -> Record:
+        key, limits = _key(mounted, stat.version), self._limits(mounted.name)
+        record = self._record(stat)
+        try:
+            if kept := await self._store.get(key):
+                header = Header.from_dict(dict(kept.meta))
+            else:
+                # A worker's library may read all of a file to say how large the picture is.
+                limits.check_bytes("jpg" if limits.jpeg_bytes > limits.picture_bytes else "", stat.size)
+                original = await mounted.source.open(mounted.key)
+                record = self._record(original)  # it may be another by now
+                header = await self._header(mounted, original)
+            # Whether its frames are too many depends on what is asked of them.
+            limits.check_original(header, moving=False)
         except LASTING as refusal:
             return replace(record, refusal=refusal)
         return replace(record, header=header)
 
-    async def _header(self, mounted: Mounted, stat: Stat) -> Header:
-        key = _key(mounted, stat.version)
-        if kept := await self._store.get(key):
-            return Header.from_dict(dict(kept.meta))
-        original = await mounted.source.open(mounted.key)
+    def _record(self, found: Stat | Original) -> Record:
+        now = self._clock()
+        return Record(found.version, found.size, found.modified, checked=now, asked=now)
+
+    async def _header(self, mounted: Mounted, original: Original) -> Header:
         header = await asyncio.to_thread(_read, original) or await self._probe(original)
+        key = _key(mounted, original.version)
         await self._store.put(key, Result(header.to_dict(), b""), [source_tag(mounted)])
         return header
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from proxy.failures import NoSuchRendition
 from proxy.negotiation import Choice, bucket, choose
 from proxy.reading import Wanted
-from proxy.records import Record
+from proxy.records import Record, source_tag
 from proxy.sources.mounts import Mounted
 from signing import is_leaf
 from transforms.errors import ConflictingOptions, InvalidOption
@@ -70,11 +70,9 @@ class Bounds:
     gps: bool
 
 
-def resolve(
-    wanted: Wanted, mounted: Mounted, record: Record, header: Header, accept: bytes, bounds: Bounds
-) -> Rendition:
+def resolve(wanted: Wanted, record: Record, header: Header, accept: bytes, bounds: Bounds) -> Rendition:
     """Make concrete what is wanted of an original, once its header is known. Raises Refusals."""
-    plan = wanted.plan
+    plan, mounted = wanted.plan, wanted.mounted
     choice = _format(wanted, header, accept)
     wanted.policy.check_format(choice.format)
     _check_name(wanted, choice)
@@ -127,6 +125,21 @@ def _check_name(wanted: Wanted, choice: Choice) -> None:
     said = named.name if named else extension
     if extension and said != choice.format:
         raise NoSuchRendition(f"the rendition is {choice.format}, and its name says {extension}", part=f"~{name}")
+
+
+def filename(wanted: Wanted, form: str) -> str | None:
+    """The name that browsers see: the one in the URL, else that of `fl_attachment`, else that of the original."""
+    attachment, name = wanted.plan.saving.attachment, wanted.address.name
+    if name or attachment is None:
+        return name
+    last, row = wanted.mounted.key.rpartition("/")[2], FORMATS.get(form)
+    return f"{attachment or last.rpartition('.')[0] or last}.{row.extensions[0] if row else form}"
+
+
+def tags(wanted: Wanted) -> tuple[str, ...]:
+    """The tags by which a rendition is purged: its original, its mount, its presets."""
+    presets = sorted({f"preset:{step[2:]}" for step in wanted.address.steps if step.startswith("t_")})
+    return (source_tag(wanted.mounted), f"mount:{wanted.mounted.name or '/'}", *presets)
 
 
 def explained(

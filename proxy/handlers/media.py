@@ -1,7 +1,7 @@
 """Renditions over HTTP: a request becomes a value, and an answer becomes a response."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 
 import structlog
@@ -10,11 +10,11 @@ from starlette.types import Receive, Scope, Send
 from proxy.answer import Answer, Ask
 from proxy.delivery import Delivery
 from proxy.edge import RecentAnswers, header_fields
-from proxy.errors import ErrorAnswer, code, problem
+from proxy.errors import ErrorAnswer, code, problem, row
 from proxy.handlers.visitors import Visitors
 from proxy.log import request_id
 from proxy.metrics import Metrics
-from proxy.negotiation import bucket
+from proxy.negotiation import VARY, bucket
 from proxy.stores.result import FileBody
 from proxy.wire import Headers, Manners, Message, message
 
@@ -22,18 +22,38 @@ log = structlog.get_logger(__name__)
 
 METHODS = ("GET", "HEAD")
 ALLOWED = b"GET, HEAD, OPTIONS"
+MISSES = ("made", "shared")
 
 
-@dataclass(frozen=True)
+class Once:
+    """Says of each of the last keys whether it comes for the first time."""
+
+    MOST = 10_000
+
+    def __init__(self) -> None:
+        self._seen: dict[str, None] = {}
+
+    def __call__(self, key: str) -> bool:
+        if key in self._seen:
+            return False
+        self._seen[key] = None
+        if len(self._seen) > self.MOST:
+            del self._seen[next(iter(self._seen))]
+        return True
+
+
+@dataclass
 class Media:
     """The ASGI application behind every path that is not one of the server's own."""
 
     delivery: Delivery
+    """Replaced by another when the settings are read anew."""
     recent: RecentAnswers
     metrics: Metrics
     manners: Manners
     visitors: Visitors
     error_pictures: bool
+    queries: Once = field(default_factory=Once)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -41,19 +61,12 @@ class Media:
         identity = request_id(fields.get(b"x-request-id"))
         method = scope["method"]
         with structlog.contextvars.bound_contextvars(request_id=identity):
-            if method not in METHODS:
-                status, size, outcome, form = await self._other(method, identity, send), 0, "method", ""
-            else:
-                try:
-                    answer, sent = await self._answered(scope, fields)
-                    size = await _send(send, sent, method, identity)
-                    status, outcome, form = sent.status, answer.outcome, answer.format
-                except Exception as error:
-                    status, size = await self._refused(error, fields, method, identity, send)
-                    outcome, form = code(error), ""
+            status, size, outcome, form = await self._responded(scope, fields, method, identity, send)
             elapsed = time.perf_counter() - started
             self.metrics.answers(status, outcome, form).sent(elapsed, size)
-            log.info(
+            # Hits are for the metrics to count.
+            tell = log.info if status >= 400 or outcome in MISSES else log.debug
+            tell(
                 "request",
                 method=method,
                 path=scope["raw_path"].decode("latin-1"),
@@ -62,6 +75,21 @@ class Media:
                 bytes=size,
                 ms=round(elapsed * 1000, 1),
             )
+
+    async def _responded(
+        self, scope: Scope, fields: dict[bytes, bytes], method: str, identity: str, send: Send
+    ) -> tuple[int, int, str, str]:
+        """Answer; returns status, bytes of the body, outcome and format."""
+        if method not in METHODS:
+            return await self._other(method, identity, send), 0, "method", ""
+        try:
+            answer, sent = await self._answered(scope, fields)
+        except Exception as error:
+            status, size = await self._refused(error, fields, method, identity, send)
+            return status, size, code(error), ""
+        if scope.get("query_string") and answer.tags and self.queries(answer.tags[0]):
+            log.warning("a query string is never read; leave it out", path=scope["raw_path"].decode("latin-1"))
+        return sent.status, await _send(send, sent, method, identity), answer.outcome, answer.format
 
     async def _answered(self, scope: Scope, fields: dict[bytes, bytes]) -> tuple[Answer, Message]:
         path, accept = scope["raw_path"], fields.get(b"accept", b"")
@@ -75,9 +103,16 @@ class Media:
             self.recent.remember(path, bucket(accept), answer, sent.headers, generation)
         return answer, sent
 
-    async def renew(self, path: bytes, accept: bytes) -> None:
-        """Ask for a rendition on behalf of nobody, so that the recent answers have it as it is now."""
-        await self._answered({"raw_path": path, "client": None}, {b"accept": accept})
+    async def renew(self, path: bytes, accept: bytes) -> bool:
+        """Ask for a rendition on behalf of nobody, so that the recent answers have it as it is now.
+
+        Says whether the one at hand may be given all the same: while the server or an origin is in trouble it may.
+        """
+        try:
+            _, sent = await self._answered({"raw_path": path, "client": None}, {b"accept": accept})
+            return sent.status == 200
+        except Exception as error:
+            return row(type(error)).status >= 500
 
     async def _other(self, method: str, identity: str, send: Send) -> int:
         """OPTIONS says what may be done; every other method may not."""
@@ -97,8 +132,10 @@ class Media:
         if code(error) == "internal":
             log.error("a request failed", exc_info=error)
         refused = problem(error, identity)
-        if self.error_pictures and b"image/" in fields.get(b"accept", b""):
-            refused = _picture(refused, error)
+        if self.error_pictures:
+            refused.headers.append((b"vary", VARY.encode()))
+            if b"image/" in fields.get(b"accept", b""):
+                refused = _picture(refused, error)
         names = {name for name, _ in refused.headers}
         headers = [*refused.headers, *(field for field in self.manners.fields() if field[0] not in names)]
         headers.append((b"content-length", b"%d" % len(refused.body)))

@@ -8,9 +8,9 @@ from starlette.responses import JSONResponse, Response
 
 from proxy.edge import header_fields
 from proxy.handlers.visitors import Visitors
+from proxy.log import request_id
 from proxy.metrics import Metrics
-
-NEVER_KEPT = {"cache-control": "no-store"}
+from proxy.wire import Manners
 
 
 @dataclass(frozen=True)
@@ -19,25 +19,32 @@ class Status:
 
     metrics: Metrics
     visitors: Visitors
+    manners: Manners
     ready_now: Callable[[], dict[str, object]]
     """Facts on whether requests should be sent here; `ready` is the answer."""
 
     async def health(self, request: Request) -> Response:
         """That the event loop turns, and no more."""
-        return Response("ok\n", media_type="text/plain", headers=NEVER_KEPT)
+        return Response("ok\n", headers=self._headers(request), media_type="text/plain")
 
     async def ready(self, request: Request) -> Response:
         """Whether requests should come here; details are for insiders."""
         facts = self.ready_now()
         shown = facts if self._inside(request) else {"ready": facts["ready"]}
-        return JSONResponse(shown, 200 if facts["ready"] else 503, headers=NEVER_KEPT)
+        return JSONResponse(shown, 200 if facts["ready"] else 503, headers=self._headers(request))
 
     async def prometheus(self, request: Request) -> Response:
         """All that was counted, for insiders."""
         if not self._inside(request):
-            return Response("not for clients from elsewhere without the admin token\n", 403, headers=NEVER_KEPT)
+            text = "not for clients from elsewhere without the admin token\n"
+            return Response(text, 403, headers=self._headers(request), media_type="text/plain")
         body, media_type = self.metrics.render()
-        return Response(body, headers={**NEVER_KEPT, "content-type": media_type})
+        return Response(body, headers={**self._headers(request), "content-type": media_type})
+
+    def _headers(self, request: Request) -> dict[str, str]:
+        identity = request_id(header_fields(request.scope["headers"]).get(b"x-request-id"))
+        manners = {name.decode(): value.decode() for name, value in self.manners.fields()}
+        return {"cache-control": "no-store", "x-request-id": identity, **manners}
 
     def _inside(self, request: Request) -> bool:
         return self.visitors.inside(request.scope, header_fields(request.scope["headers"]))
