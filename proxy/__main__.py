@@ -90,25 +90,28 @@ def serve(
 
     try:
         settings = read()
-        logging = log.configure(settings.log_level, settings.log_form, secrets=_secrets(settings))
-        application = build(settings)
-        listener = listen(settings.host, settings.port)
-    except (SettingsError, BudgetError, BadKey, ValueError) as error:
+    except SettingsError as error:
         raise _failed(str(error)) from None
-    except OSError as error:
-        place = error.filename or f"{settings.host}:{settings.port}"
-        raise _failed(f"{place}: {error.strerror or error}") from None
-    application.metrics.watch(lambda: [(LOG_DROPPED, (), logging.dropped)])
-    said = greeting(settings, listener.getsockname()[1])
+    logging = log.configure(settings.log_level, settings.log_form, secrets=_secrets(settings))
 
     def reread() -> Settings:
         settings = read()
         logging.hide(_secrets(settings))
         return settings
 
-    running = server(settings, application, lambda: print(said, flush=True), reread)
     try:
+        application = build(settings)
+        listener = listen(settings.host, settings.port)
+        application.metrics.watch(lambda: [(LOG_DROPPED, (), logging.dropped)])
+        said = greeting(settings, listener.getsockname()[1])
+        running = server(settings, application, lambda: print(said, flush=True), reread)
         running.run(sockets=[listener])
+    except (BudgetError, BadKey, ValueError) as error:
+        raise _failed(str(error)) from None
+    except OSError as error:
+        place = error.filename or f"{settings.host}:{settings.port}"
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+        raise _failed(f"{place}: {reason}") from None
     finally:
         logging.close()
     if not running.started:
@@ -210,7 +213,7 @@ def samples(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where
     """Draw a folder of sample pictures; what is there already stays."""
     from transforms.samples import make_samples
 
-    make_samples(folder, progress=lambda name: typer.echo(f"drawing {name}"))
+    make_samples(folder, progress=lambda name: typer.echo(f"{name} is drawn"))
 
 
 def main() -> None:

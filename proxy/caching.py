@@ -59,7 +59,7 @@ def not_modified(
 
 
 # The opaque part of an entity tag may hold commas, so a list cannot be split at them.
-_TAG = re.compile(rb'[ \t]*(?:(?:W/)?("[!#-~\x80-\xff]*"))?[ \t]*(?:,|\Z)')
+_TAG = re.compile(rb'[ \t]*+(?:(?:W/)?("[!#-~\x80-\xff]*+"))?[ \t]*+(?:,|\Z)')
 
 
 def _names(field: bytes, opaque: bytes) -> bool:

@@ -1,7 +1,6 @@
 """One request for a rendition, start to finish."""
 
 import asyncio
-import hashlib
 import json
 import os
 from collections.abc import Callable, Collection
@@ -16,8 +15,8 @@ from proxy.negotiation import bucket
 from proxy.pressure import Siblings
 from proxy.reading import Reader, Wanted, hinted
 from proxy.records import Records
-from proxy.rendering import OriginalChanged, Renderer, described
-from proxy.rendition import Bounds, Rendition, explained, filename, resolve, tags
+from proxy.rendering import OriginalChanged, Renderer, described, opened
+from proxy.rendition import Bounds, Rendition, check_name, explained, filename, resolve, strong_tag, tags
 from proxy.stores.result import FileBody, Result, Store
 from transforms.errors import Refusal
 from transforms.formats import FORMATS
@@ -141,6 +140,7 @@ class Delivery:
             # Without negotiation the URL promises its format, and every client of it takes that.
             bucket(ask.accept) if answer.negotiated else bucket(b""),
             wanted.policy.formats if answer.negotiated else (rendition.format,),
+            wanted.policy.confined,
             lambda quick: self._made(quick, answer.tags),
         )
         if found is None:
@@ -174,19 +174,19 @@ class Delivery:
         rendition = resolve(wanted, asked.record, asked.header, ask.accept, self.bounds(wanted.mounted.name))
         kept = await self.store.get(rendition.key)
         cost = described(self.renderer.cost(rendition, self.grade))
-        facts = json.dumps(explained(wanted, rendition, cost, kept.tier if kept else None), indent=1)
-        return Answer(NOW_ONLY, facts.encode(), "application/json", outcome="explained")
+        facts = explained(wanted, rendition, ask.accept, cost, kept.tier if kept else None)
+        return Answer(NOW_ONLY, json.dumps(facts, indent=1).encode(), "application/json", outcome="explained")
 
     async def _original(self, ask: Ask, wanted: Wanted) -> Answer:
         """The original's own bytes, which may be asked for in ranges and so carry a strong validator."""
         mounted = wanted.mounted
-        _, header = await self.records.header(mounted)
-        original = await mounted.source.open(mounted.key)
-        content = f"{mounted.name}/{mounted.key}/{original.version}"
+        record, header = await self.records.header(mounted)
+        check_name(wanted, header.kind)
+        original = await opened(mounted, record.version)
         answer = Answer(
             self._lifetime(wanted),
             media_type=FORMATS[header.kind].media_type,
-            etag=f'"{hashlib.sha256(content.encode()).hexdigest()[:32]}"',
+            etag=strong_tag(mounted, original.version),
             modified=original.modified,
             filename=wanted.address.name,
             outcome="original",

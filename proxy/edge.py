@@ -26,7 +26,9 @@ RECHECKED_AFTER = 2.0
 """Seconds after which an answer is asked for anew, behind the back of the client that gets the one at hand."""
 LARGEST = 2**20
 """Bytes of a body that is kept here."""
-OVERHEAD = 1500
+OVERHEAD = 2000
+LONGEST_PATH = 512
+"""Bytes of a path that is kept here; what is not counted in the size of an answer must not be large."""
 ABOUT_BODY = {b"content-length", b"content-type", b"accept-ranges", b"content-disposition", b"content-security-policy"}
 """Header fields that a 304 has not."""
 
@@ -93,6 +95,8 @@ class RecentAnswers:
             return
         self._entries.pop((path, taken), None)
         if not isinstance(body, bytes) or len(body) > LARGEST or answer.lifetime.seconds <= 0:
+            return
+        if len(path) > LONGEST_PATH:
             return
         now = self._clock()
         # The ages in the header of a URL that expires are true until the next full second.

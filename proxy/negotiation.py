@@ -22,7 +22,8 @@ _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*+("|\\?\Z)', re.DOTALL)
 _MEMBER = re.compile(rb"(?:\A|,)[ \t]*image/(avif|webp)[ \t]*((?:;[^,]*)?)(?=,|\Z)")
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9a-z-]+"
 _PARAMETER = re.compile(
-    rb'[ \t]*(?:(?!q=)%b=(?:%b|"")|q=(?P<q>0(?:\.\d{0,3})?|1(?:\.0{0,3})?))?[ \t]*' % (_TOKEN, _TOKEN)
+    # Possessive, here and below: what spaces could be split in two ways would take quadratic time.
+    rb'[ \t]*+(?:(?!q=)%b=(?:%b|"")|q=(?P<q>0(?:\.\d{0,3})?|1(?:\.0{0,3})?))?[ \t]*+' % (_TOKEN, _TOKEN)
 )
 
 

@@ -49,7 +49,7 @@ class Policy:
             _check_names(rule, steps)
             if rule.presets_only and plan.saving.redirect:
                 raise Forbidden("the format itself could not be asked for here, so nothing can lead there")
-            if rule.ladder and not rule.presets_only and not _presets_alone(steps):
+            if rule.ladder and not rule.presets_only and not (steps and _presets_alone(steps)):
                 plan = _on_ladder(plan, rule.ladder)
         wanted = plan.find(Format)
         if wanted and self.formats is not None:
@@ -60,6 +60,11 @@ class Policy:
         """Raises Forbidden for a mount that the key does not open."""
         if any(rule.mounts is not None and mount not in rule.mounts for rule in self.rules):
             raise Forbidden("the key does not open this mount", part=part)
+
+    @property
+    def confined(self) -> bool:
+        """Whether only some sizes may be had."""
+        return any(rule.largest is not None or rule.ladder for rule in self.rules)
 
     def check_format(self, name: str) -> None:
         """Raises Forbidden for a format that may not be made."""
@@ -95,24 +100,36 @@ LADDER_WHOLE = (Format, Quality)
 """What may be said about the whole plan under a ladder: a format, and a level of `q_auto`."""
 
 
+LADDER_MODES = ("limit", "fit", "scale", "fill", "lfill", "pad", "lpad")
+"""Modes whose results are no larger than the box that they are given."""
+
+
 def _on_ladder(plan: Plan, ladder: Sequence[int]) -> Plan:
     """The plan with its sides on rungs. All that would make the number of possible results endless is refused."""
     rungs = f"w_ and h_ of {', '.join(map(str, ladder))}"
-    if len(plan.steps) > 1 or len([operation for step in plan.steps for operation in step]) > 1:
+    operations = [operation for step in plan.steps for operation in step]
+    if len(operations) > 1:
         raise Forbidden("one size may be asked for here, and nothing else", expected=rungs)
     for operation in plan.whole:
         level = isinstance(operation, Quality) and operation.value.level is None
         if not isinstance(operation, LADDER_WHOLE) or level:
             part = ",".join(joined(*option) for option in operation.write().items())
             raise Forbidden(f"{part} may not be asked for here", part=part, expected="f_ or a level of q_auto")
-    return Plan(
-        tuple(tuple(_snapped(operation, ladder, rungs) for operation in step) for step in plan.steps), plan.whole
-    )
+    asked = plan.find(Format)
+    if not operations and not (asked and asked.format in DESCRIPTIONS):
+        # Nothing said of the size means the largest that may be had.
+        operations = [Resize(width=Length(ladder[-1]), height=Length(ladder[-1]))]
+    return Plan(tuple((_snapped(operation, ladder, rungs),) for operation in operations), plan.whole)
 
 
 def _snapped(operation: Operation, ladder: Sequence[int], rungs: str) -> Operation:
     if not isinstance(operation, Resize) or operation.x or operation.y or operation.ratio or operation.zoom != 1:
         raise Forbidden("only sizes of the ladder may be asked for here", expected=rungs)
+    if operation.mode not in LADDER_MODES:
+        listed = ", ".join(f"c_{mode}" for mode in LADDER_MODES)
+        raise Forbidden(f"c_{operation.mode} may not be asked for here", part=f"c_{operation.mode}", expected=listed)
+    if operation.gravity not in (None, "auto"):
+        raise Forbidden("gravities may not be chosen here", part=f"g_{operation.gravity}", expected="g_auto or none")
     width, height = operation.width, operation.height
     if any(side is not None and side.share is not None for side in (width, height)):
         raise Forbidden("sizes are given in pixels here", expected=rungs)

@@ -17,13 +17,13 @@ from transforms.operations.geometry import Resize
 from transforms.operations.output import Format
 from transforms.plan import Plan
 
-REMEMBERED = 20_000
+REMEMBERED = 5_000
 """Originals whose renditions are known by heart."""
 
 QUICK = ("webp", "jpg", "png")
 """Formats that are quick to make, the ones with fewest bytes first."""
 
-MOST_SIBLINGS = 64
+MOST_SIBLINGS = 20
 """Renditions of one original that are known by heart."""
 
 Make = Callable[[Rendition], Awaitable[tuple[Result, bool]]]
@@ -65,17 +65,19 @@ class Siblings:
             del siblings[next(iter(siblings))]
 
     async def substitute(
-        self, rendition: Rendition, taken: Bucket, allowed: Collection[str] | None, make: Make
+        self, rendition: Rendition, taken: Bucket, allowed: Collection[str] | None, confined: bool, make: Make
     ) -> Substitute | None:
         """What is near a rendition; None: there is nothing.
 
         In this order: the rendition of an older version of the original, a larger one or another format that the
-        client takes, one in a quick format made now.
+        client takes, one in a quick format made now. Who is `confined` to some sizes gets none that is larger.
         """
         if rendition.format not in FORMATS:
             return None
         accepted = _accepted(rendition, taken, allowed)
         for known, word in self._ladder(rendition, accepted):
+            if confined and word == "larger":
+                continue
             if result := await self._store.get(known.key):
                 return Substitute(result, known.format, word)
         for name in QUICK:

@@ -12,13 +12,14 @@ from proxy.policy import Allowed, Policy
 from proxy.sources.mounts import Mounted, Mounts
 from signing import Address, BadAddress, Expired, KeyRing, Request, Unsigned, Verified, sign, verify
 from signing.escapes import unescape
+from transforms.errors import BadPlan
 from transforms.operations.output import Fallback
 from transforms.pipeline import PIPELINE
 from transforms.plan import Plan
 
-REMEMBERED = 20_000
+REMEMBERED = 10_000
 """How many read paths are kept, at about 2 KB each."""
-LONGEST_REMEMBERED = 1024
+LONGEST_REMEMBERED = 512
 LONGEST = 8192
 """Bytes of a path; proxies take as many."""
 
@@ -98,11 +99,17 @@ class Reader:
         place = self._places.get(mounted.name, Place())
         policy = self._policy(verified, place, untouched=place.originals and not address.steps)
         steps = address.steps or ((f"t_{place.default_preset}",) if place.default_preset else ())
-        plan = policy.admit(mounted.name, steps, Plan.read(steps, self._presets))
+        try:
+            plan = Plan.read(steps, self._presets)
+        except BadPlan as error:
+            if error.offset is not None and address.steps:
+                error.offset += request.offset
+            raise
+        plan = policy.admit(mounted.name, steps, plan)
         wanted = Wanted(request, address, mounted, place, plan, policy, verified)
         fallback = plan.find(Fallback)
-        # A preset's fallback is the word of whoever configured the server.
-        if fallback and not any(step.startswith("t_") for step in steps):
+        # One that a preset names is the word of whoever configured the server.
+        if fallback and any(option.startswith("d_") for step in steps for option in step.split(",")):
             self._check_fallback(wanted, fallback.source)
         return wanted
 
@@ -119,10 +126,10 @@ class Reader:
     def _mounted(self, source: str, verified: Verified | None) -> Mounted:
         try:
             return self._mounts.resolve(source)
-        except (NoSuchOriginal, Forbidden):
+        except (NoSuchOriginal, Forbidden) as refusal:
             if verified is None and not self._open_to_all:
                 raise Unsigned("The address is not signed") from None
-            raise
+            raise hinted(refusal, source) if isinstance(refusal, NoSuchOriginal) else refusal from None
 
     def _policy(self, verified: Verified | None, place: Place, untouched: bool) -> Policy:
         rules: list[Allowed] = []

@@ -1,5 +1,6 @@
 """Renditions made by workers and kept in the store."""
 
+import asyncio
 import copy
 import json
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from proxy.rendition import Rendition
+from proxy.sources.mounts import Mounted
 from proxy.sources.source import Original
 from proxy.stores.result import Result, Scratch, Store
 from proxy.workers.pool import Job, Reply
@@ -18,7 +20,10 @@ from transforms.formats import FORMATS
 from transforms.headers import Header
 from transforms.limits import Cost, Limits, estimate
 from transforms.params import plain
+from transforms.sniff import HEAD, sniff
 
+DRAWINGS = (*(row.name for row in FORMATS.values() if row.vector), "xml", "gzip")
+"""What the first bytes of a drawing are, as far as they tell."""
 PROBE = Cost(milliseconds=20, memory=32 << 20)
 """What it is expected to cost to read a header that takes a library."""
 LOOK = 256 * 256
@@ -27,6 +32,14 @@ LOOK = 256 * 256
 
 class OriginalChanged(Exception):
     """Another original is there than the one that the rendition is of."""
+
+
+async def opened(mounted: Mounted, version: str) -> Original:
+    """The original of this version. Raises OriginalChanged where it is another by now, and what the source raises."""
+    original = await mounted.source.open(mounted.key)
+    if original.version != version:
+        raise OriginalChanged
+    return original
 
 
 class Pool(Protocol):
@@ -102,10 +115,8 @@ class Renderer:
 
     async def _make(self, rendition: Rendition, grade: str, tags: Collection[str], rank: int) -> Result:
         mounted, started = rendition.mounted, time.monotonic()
-        original = await mounted.source.open(mounted.key)
+        original = await opened(mounted, rendition.record.version)
         fetched = time.monotonic() - started
-        if original.version != rendition.record.version:
-            raise OriginalChanged
         cost, drawing = self.cost(rendition, grade), FORMATS[rendition.header.kind].vector
         self.watch.read(mounted.name, original.size)
         reply = await (self.drawings if drawing else self.pictures).run(
@@ -146,11 +157,12 @@ class Renderer:
 
     async def probe(self, original: Original) -> Header:
         """The header of an original whose kind takes a library to read."""
-        reply = await self.drawings.run(
+        drawing = sniff(await asyncio.to_thread(original.head, HEAD)) in DRAWINGS
+        reply = await (self.drawings if drawing else self.pictures).run(
             Job(
                 payload={"do": "probe", "path": str(original.path)},
                 identity=f"probe {original.path} {original.version}",
-                deadline=self.deadline_svg,
+                deadline=self.deadline_svg if drawing else self.deadline,
                 cost=PROBE.milliseconds,
                 memory=PROBE.memory,
             )

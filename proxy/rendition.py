@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from proxy.failures import NoSuchRendition
 from proxy.negotiation import Choice, bucket, choose
@@ -38,7 +39,7 @@ class Rendition:
     focus: Point | None
     gps: bool
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The name under which the result is kept: a hash of all that its bytes depend on."""
         row = FORMATS.get(self.format)
@@ -75,7 +76,7 @@ def resolve(wanted: Wanted, record: Record, header: Header, accept: bytes, bound
     plan, mounted = wanted.plan, wanted.mounted
     choice = _format(wanted, header, accept)
     wanted.policy.check_format(choice.format)
-    _check_name(wanted, choice)
+    check_name(wanted, choice.format)
     upright = Size(*header.upright) if plan.loading.upright else Size(header.width, header.height)
     sizes = tuple(plan.measure(upright)) or (upright,)
     row = FORMATS.get(choice.format)
@@ -94,14 +95,7 @@ def _format(wanted: Wanted, header: Header, accept: bytes) -> Choice:
     if saving.format == "json" and plan.steps:
         raise ConflictingOptions("f_json describes the original, so no step may change it", part="f_json")
     if saving.format == "auto":
-        return choose(
-            bucket(accept),
-            kind=header.kind,
-            alpha=plan.transparent(header.alpha),
-            frames=header.frames if row.animation and not plan.loading.page else 1,
-            lossless=saving.lossless,
-            allowed=wanted.policy.formats,
-        )
+        return _best(wanted, header, accept)
     if saving.format:
         return Choice(saving.format, "the URL says so")
     if row.writer:
@@ -109,8 +103,21 @@ def _format(wanted: Wanted, header: Header, accept: bytes) -> Choice:
     return Choice("png" if header.alpha or row.vector else "jpg", f"{row.title} is not written here")
 
 
-def _check_name(wanted: Wanted, choice: Choice) -> None:
-    """A name after `~` says the truth about the format, or nothing."""
+def _best(wanted: Wanted, header: Header, accept: bytes) -> Choice:
+    """What `f_auto` means for a client."""
+    plan = wanted.plan
+    return choose(
+        bucket(accept),
+        kind=header.kind,
+        alpha=plan.transparent(header.alpha),
+        frames=header.frames if FORMATS[header.kind].animation and not plan.loading.page else 1,
+        lossless=plan.saving.lossless,
+        allowed=wanted.policy.formats,
+    )
+
+
+def check_name(wanted: Wanted, form: str) -> None:
+    """A name after `~` says the truth about the format, or nothing. Raises NoSuchRendition and InvalidOption."""
     name = wanted.address.name
     if not name:
         return
@@ -123,8 +130,14 @@ def _check_name(wanted: Wanted, choice: Choice) -> None:
         )
     named = by_extension(extension)
     said = named.name if named else extension
-    if extension and said != choice.format:
-        raise NoSuchRendition(f"the rendition is {choice.format}, and its name says {extension}", part=f"~{name}")
+    if extension and said != form:
+        raise NoSuchRendition(f"the rendition is {form}, and its name says {extension}", part=f"~{name}")
+
+
+def strong_tag(mounted: Mounted, version: str) -> str:
+    """The entity tag of an original's own bytes."""
+    content = f"{mounted.name}/{mounted.key}/{version}"
+    return f'"{hashlib.sha256(content.encode()).hexdigest()[:32]}"'
 
 
 def filename(wanted: Wanted, form: str) -> str | None:
@@ -143,7 +156,7 @@ def tags(wanted: Wanted) -> tuple[str, ...]:
 
 
 def explained(
-    wanted: Wanted, rendition: Rendition, estimate: Mapping[str, float], kept: str | None
+    wanted: Wanted, rendition: Rendition, accept: bytes, estimate: Mapping[str, float], kept: str | None
 ) -> dict[str, object]:
     """What `f_explain` tells: how the URL was read, the geometry of each step, format, cost and cache."""
     operations = [(operation, number) for number, step in enumerate(rendition.plan.steps, 1) for operation in step]
@@ -165,6 +178,7 @@ def explained(
         ],
         "format": rendition.format,
         "why": rendition.why,
+        "f_auto": _best(wanted, rendition.header, accept)._asdict(),
         "estimate": estimate,
         "result": rendition.key,
         "cached_in": kept,

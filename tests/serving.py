@@ -23,7 +23,7 @@ from tests import pictures
 SOAK = max(1, int(os.environ.get("DARKROOM_SOAK", "1")))
 """How many times the usual number of kills, clients and requests a run does."""
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 LOCAL = "127.0.0.1"
 
 
@@ -197,7 +197,7 @@ def serving(
     scratch: Path,
     *arguments: str,
     largest_file: int | None = None,
-    **settings: object,
+    **settings: Any,
 ) -> Iterator[Server]:
     """`darkroom serve` with these settings, stopped in the end; `scratch` is for its log and its cache.
 

@@ -78,6 +78,13 @@ async def test_what_everybody_left_is_finished_and_kept(server: Server) -> None:
     assert (await fetch(server.port, path))["cache-status"].startswith("darkroom; hit")
 
 
+def test_the_server_itself_holds_no_pixels(server: Server) -> None:
+    assert server.ask("/w_503/cats/2.jpg").status == 200
+    mapped = Path(f"/proc/{server.process.pid}/maps").read_text()
+    assert "uvloop" in mapped
+    assert not [name for name in ("vips", "numpy", "libav") if name in mapped]
+
+
 # In place of what is missing
 
 

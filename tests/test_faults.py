@@ -167,7 +167,8 @@ def test_a_cache_that_cannot_be_made_is_done_without(folder: Path, tmp_path: Pat
     with serving(folder, tmp_path / "server", cache=str(cache), first="final", workers=1) as server:
         assert server.ask("/w_60/cats/1.jpg").status == 200
         assert server.ask("/w_60/cats/1.jpg")["cache-status"] == "darkroom; hit; detail=memory"
-        assert server.ask("/f_png,w_500/cats/1.jpg").status == 200
+        large = server.ask("/c_scale,f_tiff,w_1500/cats/1.jpg")
+        assert pictures.size_of(large.body) == (1500, 1000)
         assert any(event["level"] == "warning" and "cache" in event["event"] for event in server.log())
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import psutil
@@ -21,7 +22,7 @@ import pytest
 
 from tests import pictures
 from tests.conftest import corpus
-from tests.serving import Reply, Server, serving
+from tests.serving import Reply, Server, serving, wait_until
 
 CANARY = "the canary sings"
 PORT = 18999
@@ -100,6 +101,25 @@ class Canary:
     touched: list[str] = field(default_factory=list)
 
 
+def listening(kind: int) -> socket.socket:
+    """The port of the canary, as soon as no other run of these tests has it."""
+    sock = socket.socket(socket.AF_INET, kind)
+    sock.settimeout(0.2)
+
+    def bound() -> bool:
+        with suppress(OSError):
+            sock.bind(("127.0.0.1", PORT))
+            return True
+        return False
+
+    if kind == socket.SOCK_STREAM:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    wait_until(bound)
+    if kind == socket.SOCK_STREAM:
+        sock.listen()
+    return sock
+
+
 @contextmanager
 def canary() -> Iterator[Canary]:
     """Plant both and watch them."""
@@ -120,16 +140,10 @@ def canary() -> Iterator[Canary]:
                     sock.recvfrom(1)
                 kept.touched.append(f"port {PORT}")
 
-    socks = [socket.socket(socket.AF_INET, kind) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)]
-    threads = []
-    for sock in socks:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.settimeout(0.2)
-        sock.bind(("127.0.0.1", PORT))
-        if sock.type == socket.SOCK_STREAM:
-            sock.listen()
-        threads.append(threading.Thread(target=listen, args=(sock,)))
-        threads[-1].start()
+    socks = [listening(kind) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)]
+    threads = [threading.Thread(target=listen, args=(sock,)) for sock in socks]
+    for thread in threads:
+        thread.start()
     try:
         yield kept
         with suppress(BlockingIOError):
@@ -156,7 +170,7 @@ def server(place: Path) -> Iterator[Server]:
     if found := corpus("hostile"):
         mounts["corpus"] = str(found[0].parent)
     assert files
-    limits = {"deadline": DEADLINE, "deadline_svg": DEADLINE_SVG, "queue_seconds": QUEUE}
+    limits: dict[str, Any] = {"deadline": DEADLINE, "deadline_svg": DEADLINE_SVG, "queue_seconds": QUEUE}
     with serving(None, place / "server", mounts=mounts, **limits) as running:
         yield running
 

@@ -286,8 +286,8 @@ def test_an_error_says_how_long_it_holds(server: Server, path: str, status: int,
 
 
 def test_a_damaged_original_is_not_tried_again_and_again(server: Server) -> None:
-    def tried() -> float:
-        return server.ask("/ready").json["pools"]["pictures"]["done"]
+    def tried() -> int:
+        return int(server.ask("/ready").json["pools"]["pictures"]["done"])
 
     server.ask("/w_61/damaged.jpg")
     before = tried()
@@ -420,6 +420,18 @@ def test_an_answer_says_which_tier_it_is_from(folder: Path, tmp_path: Path) -> N
         assert server.count("darkroom_transforms_total") == 0
 
 
+def test_a_large_result_stays_in_its_file(server: Server) -> None:
+    path = "/c_scale,f_tiff,w_1500/cats/1.jpg"
+    made = server.ask(path)
+    assert len(made.body) > 1 << 20
+    assert pictures.size_of(made.body) == (1500, 1000)
+    again = server.ask(path)
+    assert (again["cache-status"], again.body) == ("darkroom; hit; detail=disk", made.body)
+    part = server.ask(path, range=f"bytes=1000-{len(made.body) - 2}")
+    assert (part.status, part.body) == (206, made.body[1000:-1])
+    assert server.ask(path, if_none_match=made["etag"]).status == 304
+
+
 def outside(server: Server, path: str, **fields: str) -> Reply:
     """As a client elsewhere asks, by way of a proxy on this machine."""
     return server.ask(path, x_forwarded_for="203.0.113.9", **fields)
@@ -442,6 +454,10 @@ def test_a_proxys_client_is_not_on_this_machine(server: Server, field: str) -> N
     assert server.ask("/metrics", authorization=f"Bearer {TOKEN}x").status == 403
     assert server.ask("/ready").json["pools"]["pictures"]["size"] == 2
     assert server.ask("/health", **{field: "203.0.113.9"}).status == 200
+
+
+def test_lines_of_the_log_that_nobody_read_are_counted(server: Server) -> None:
+    assert b"\ndarkroom_log_dropped_total 0.0\n" in server.ask("/metrics").body
 
 
 def test_the_log_tells_misses_and_errors_and_no_hits(server: Server) -> None:

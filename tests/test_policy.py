@@ -41,7 +41,7 @@ def test_sizes_snap_up_to_the_ladder(asked: str, given: str) -> None:
 
 
 ENDLESS = """
-    w_50p w_0.5 w_613/e_blur:5 w_613/w_100 e_blur:5 q_80,w_640 c_crop,w_640,x_1 c_thumb,g_auto,w_640,z_2 ar_3:2,w_640
+    w_50p w_0.5 w_613/e_blur:5 w_613/w_100 e_blur:5 q_85,w_640 c_crop,w_640,x_1 c_thumb,g_auto,w_640,z_2 ar_3:2,w_640
     v_1,w_640 d_b.jpg,w_640 pg_2,w_640 fl_attachment,w_640 a_90 fl_keep_gps,fl_keep_metadata t_card/w_613 w_613/t_card
     cs_p3,w_320 fl_max:2000,w_320 bo_4px_solid_red,w_320 r_max,w_320
 """
@@ -91,7 +91,7 @@ def test_a_key_opens_the_mounts_that_it_names() -> None:
 
 def test_formats_of_all_rules_hold_together() -> None:
     policy = Policy((Allowed(formats=("webp", "jpg")), Allowed(formats=("avif", "jpg"))))
-    assert policy.formats == {"jpg"}
+    assert policy.formats == frozenset({"jpg"})
     policy.check_format("jpg")
     policy.check_format("json")
     with pytest.raises(Forbidden, match="webp is not allowed"):

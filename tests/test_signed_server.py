@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -21,7 +22,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def settings(folder: Path) -> dict[str, object]:
+def settings(folder: Path) -> dict[str, Any]:
     return {
         "keys": [
             NEW,
@@ -49,7 +50,7 @@ def settings(folder: Path) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def server(settings: dict[str, object], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(settings: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(None, tmp_path_factory.mktemp("server"), **settings) as running:
         yield running
 
@@ -188,6 +189,9 @@ def test_a_key_can_be_for_mounts_sizes_and_formats(server: Server) -> None:
     refused(server, signer.url("photos/1.jpg"))
     refused(server, signer.url("photos/1.jpg", w=100, f="png"))
     refused(server, signer.url("photos/nothing.jpg", w=100, d="missing.jpg"))
+    refused(server, signer.url("photos/nothing.jpg", "t_card", d="missing.jpg"))
+    refused(server, signer.url("photos/nothing.jpg", "d_missing.jpg/t_card"))
+    assert server.ask(signer.url("photos/nothing.jpg", "t_kind")).status == 404
     assert server.ask(signer.url("photos/nothing.jpg", w=100, d="photos/2.jpg"))["content-type"] == "image/jpeg"
 
 

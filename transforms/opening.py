@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from transforms.headers import Header
 from transforms.limits import Limits
 from transforms.metadata import kept_exif
 from transforms.operation import Loading, Size
-from transforms.svg import read_svg
+from transforms.svg import check_drawing, read_svg
 
 MARGIN = 1.3
 """How much larger than its target a picture stays when it is shrunk while it is read.
@@ -55,10 +56,26 @@ def guard() -> None:
 
 
 @contextmanager
+def memory_told() -> Iterator[None]:
+    """Raise MemoryError where libvips fails for want of memory, which says nothing of the original."""
+    try:
+        yield
+    except pyvips.Error as error:
+        # Only the text tells. It may hold what another thread wrote, but a worker has one job at a time.
+        if _STARVED.search(str(error)):
+            raise MemoryError from error
+        raise
+
+
+_STARVED = re.compile(r"out of memory|Insufficient memory|Memory allocation error \(|Error creating thread")
+
+
+@contextmanager
 def damage_refused(header: Header) -> Iterator[None]:
     """Raise DamagedOriginal where libvips cannot go on with an original's pixels, which may be late."""
     try:
-        yield
+        with memory_told():
+            yield
     except pyvips.Error as error:
         raise DamagedOriginal(f"the original is not a whole {FORMATS[header.kind].title} picture") from error
 
@@ -169,7 +186,9 @@ def _tiff(ask: _Ask) -> list[Image]:
 
 def _svg(ask: _Ask) -> list[Image]:
     ask.limits.check_raster(*_vector_size(ask))
-    return [Image.svgload_buffer(read_svg(ask.path), scale=ask.share())]
+    text = read_svg(ask.path)
+    check_drawing(text, ask.limits)
+    return [Image.svgload_buffer(text, scale=ask.share())]
 
 
 def _vector_size(ask: _Ask) -> Size:

@@ -140,9 +140,16 @@ class Plan:
         return ",".join(f"{operation.name}{operation.version}" for operation in self)
 
 
-@lru_cache(maxsize=4096)
+LONGEST_REMEMBERED = 256
+"""Characters of a step whose reading is kept."""
+
+
 def _read_plain(text: str) -> tuple[tuple[str, str], ...]:
     """Option names and the texts behind them."""
+    return _read_kept(text) if len(text) <= LONGEST_REMEMBERED else _read_anew(text)
+
+
+def _read_anew(text: str) -> tuple[tuple[str, str], ...]:
     options: dict[str, str] = {}
     for part in text.split(","):
         if not part:
@@ -152,6 +159,9 @@ def _read_plain(text: str) -> tuple[tuple[str, str], ...]:
                 raise conflict(f"{joined(name, value)}: the option stands twice in one step", part)
             options[name] = value
     return tuple(options.items())
+
+
+_read_kept = lru_cache(maxsize=4096)(_read_anew)
 
 
 def _split(part: str) -> Iterator[tuple[str, str]]:

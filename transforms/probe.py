@@ -1,5 +1,6 @@
 """Headers of the kinds that take a library to read."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from transforms.headers import Header, read_header
 from transforms.sniff import sniff
 from transforms.svg import read_svg
 
+_LOADERS = {"jpg": "jpeg", "png": "png", "webp": "webp", "gif": "gif"}
 SPACES = {"b-w": "grey", "grey16": "grey", "cmyk": "cmyk", "lab": "lab", "labs": "lab"}
 
 
@@ -43,13 +45,34 @@ def _header(kind: str, image: Image, size: int, page: int = 1) -> Header:
         width=image.width,
         height=image.height,
         bytes=size,
-        orientation=image.get("orientation") if image.get_typeof("orientation") and kind == "tiff" else 1,
+        orientation=_orientation(image) if kind != "avif" else 1,  # libheif has turned it already
         alpha=bool(image.hasalpha()),
         frames=pages,
         bits=image.get("bits-per-sample") if image.get_typeof("bits-per-sample") else 8,
         profile=image.get_typeof("icc-profile-data") != 0,
         space=SPACES.get(image.interpretation, "rgb"),
+        progressive=image.get_typeof("interlaced") != 0,
     )
+
+
+def _orientation(image: Image) -> int:
+    found = image.get("orientation") if image.get_typeof("orientation") else 1
+    return found if 1 <= found <= 8 else 1
+
+
+def _long(kind: str) -> Callable[[Path, int, int], Header]:
+    """A reader of headers that go on for longer than the pure reader follows them."""
+
+    def read(path: Path, size: int, page: int) -> Header:
+        return _header(kind, getattr(Image, f"{_LOADERS[kind]}load")(str(path)), size, page)
+
+    return read
+
+
+def _jpg(path: Path, size: int, page: int) -> Header:
+    header = _long("jpg")(path, size, page)
+    scans = path.read_bytes().count(b"\xff\xda") if header.progressive else 0
+    return dataclasses.replace(header, scans=scans)
 
 
 def _avif(path: Path, size: int, page: int) -> Header:
@@ -89,6 +112,10 @@ def _jxl(path: Path, size: int, page: int) -> Header:
 
 
 _READERS: dict[str, Callable[[Path, int, int], Header]] = {
+    "jpg": _jpg,
+    "png": _long("png"),
+    "webp": _long("webp"),
+    "gif": _long("gif"),
     "avif": _avif,
     "tiff": _tiff,
     "svg": _svg,

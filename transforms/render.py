@@ -13,7 +13,7 @@ from transforms.framing import Framing
 from transforms.headers import Header
 from transforms.image import pixels, scale
 from transforms.limits import Limits
-from transforms.opening import Opened, damage_refused, open_original, turned
+from transforms.opening import Opened, damage_refused, memory_told, open_original, turned
 from transforms.operation import Operation, Scene, Size
 from transforms.operations.geometry import Resize
 from transforms.plan import Plan
@@ -66,7 +66,8 @@ def render(
         check(_size(frames), row, plan.saving)
         frames = [pixels(frame) for frame in frames] if operations else frames
         transformed = time.perf_counter()
-    data = save(frames, opened, profile, row, plan.saving, grade)
+    with memory_told():
+        data = save(frames, opened, profile, row, plan.saving, grade)
     return Rendered(
         data=data,
         size=_size(frames),
@@ -97,8 +98,9 @@ def _open(
     framing = first.framing(size, focus) if isinstance(first, Resize) else None
     if framing:
         limits.check_result(*framing.result)
-    if not framing or not (framing.scaled.width < size.width or (framing.at and header.orientation == 1)):
-        # All its pixels are held at once: a JPEG may then be no larger than another picture.
+    streamed = framing and (framing.scaled.width < size.width or (framing.at and header.orientation == 1))
+    if not streamed and header.pixels > limits.picture_megapixels * 1_000_000:
+        # All its pixels would be held at once, so that a JPEG may be no larger than another picture.
         dataclasses.replace(limits, jpeg_megapixels=limits.picture_megapixels).check_original(header)
     target = framing.scaled if framing else None
     return open_original(path, header, loading, limits, target, row.animation), framing

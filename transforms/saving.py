@@ -42,26 +42,31 @@ def save(
 ) -> bytes:
     """The file's bytes. Raises InvalidOption where `fl_max` cannot be met."""
     image, keep = _with_metadata(_joined(frames, opened, row), opened, profile, saving)
-    options = _options(row, saving, grade)
-    if isinstance(profile, str):
-        options["profile"] = profile
+    lossy = row.name in _WITH_QUALITY
 
-    def encoded(quality: int) -> bytes:
-        lossy = {"Q": 100 if saving.lossless else row.quality(quality)} if row.name in _WITH_QUALITY else {}
-        data: bytes = image.write_to_buffer(row.writer, keep=keep, **options, **lossy)
+    def encoded(quality: int, grade: str = "first") -> bytes:
+        options = _options(row, saving, grade)
+        if isinstance(profile, str):
+            options["profile"] = profile
+        if lossy:
+            options["Q"] = 100 if saving.lossless else row.quality(quality)
+        data: bytes = image.write_to_buffer(row.writer, keep=keep, **options)
         return data
 
     quality = LEVELS[saving.level] if saving.level else saving.quality or DEFAULT_QUALITY
-    data = encoded(quality)
-    if saving.most_bytes is None or len(data) <= saving.most_bytes:
+    data, most = encoded(quality, grade), saving.most_bytes
+    if most is None or len(data) <= most:
         return data
-    varies = row.name in _WITH_QUALITY and not saving.lossless
-    return _within(saving.most_bytes, encoded, quality, data if not varies or quality <= LEAST_QUALITY else None)
+    # The best quality is looked for with the fast settings; the slow ones need fewer bytes for the same quality.
+    best, quality = _within(most, encoded, quality, least=LEAST_QUALITY if lossy and not saving.lossless else quality)
+    data = encoded(quality, grade) if grade != "first" else best
+    return data if len(data) <= most else best
 
 
-def _within(most: int, encoded: Callable[[int], bytes], quality: int, smallest: bytes | None) -> bytes:
-    """The best quality below `quality` that fits into so many bytes, found by halving."""
-    best, least = smallest or encoded(LEAST_QUALITY), LEAST_QUALITY
+def _within(most: int, encoded: Callable[[int], bytes], quality: int, least: int) -> tuple[bytes, int]:
+    """The best that fits into so many bytes, and its quality, found by halving below `quality`."""
+    least = min(least, quality)
+    best = encoded(least)
     if len(best) > most:
         raise InvalidOption(
             f"fl_max: the picture cannot be written in {most} bytes; the smallest that can be made has {len(best)}",
@@ -75,7 +80,7 @@ def _within(most: int, encoded: Callable[[int], bytes], quality: int, smallest: 
             least, best = middle, data
         else:
             quality = middle
-    return best
+    return best, least
 
 
 def _joined(frames: list[Image], opened: Opened, row: Format) -> Image:

@@ -99,8 +99,7 @@ class Gamma(Operation, name="e_gamma"):
     def apply(self, image: "Image", scene: Scene) -> "Image":
         from transforms.image import on_colours
 
-        exponent = 1 / (1 + self.amount / 100)
-        return on_colours(image, lambda rgb: rgb.gamma(exponent=1 / exponent) if exponent != 1 else rgb)
+        return on_colours(image, lambda rgb: rgb.gamma(exponent=1 + self.amount / 100))
 
 
 class Saturation(Operation, name="e_saturation"):

@@ -234,6 +234,8 @@ class Turns:
     expected = "degrees from -360 to 360, hflip, vflip, exif or ignore, several joined by `.`"
 
     def read(self, text: str) -> tuple[str, ...]:
+        if len(text) > 64:  # the pattern below looks ahead from every digit
+            raise ValueError(text)
         words = re.findall(r"-?\d+(?:\.\d+)?(?=\.|$)|[a-z]+(?=\.|$)", text, re.ASCII)
         if not words or ".".join(words) != text or len(words) > 4:
             raise ValueError(text)
