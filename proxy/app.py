@@ -31,6 +31,7 @@ from proxy.handlers.status import Status
 from proxy.handlers.visitors import Visitors
 from proxy.metrics import Metrics
 from proxy.pressure import Siblings
+from proxy.protocol import BoundedProtocol, room_for_connections
 from proxy.reading import Place, Reader
 from proxy.records import Records
 from proxy.refinement import Refinement
@@ -246,7 +247,7 @@ def _scratch(settings: Settings) -> Path:
     """Where workers put results: beside the cache, which then takes them over by a rename, if that can be written."""
     if settings.cache is not None:
         try:
-            (place := settings.cache / "scratch").mkdir(parents=True, exist_ok=True)
+            (place := settings.cache / "scratch").mkdir(mode=0o700, parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=place):
                 return place
         except OSError as error:
@@ -371,7 +372,8 @@ def server(
     config = uvicorn.Config(
         application.asgi,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
+        limit_concurrency=room_for_connections(),
         ws="none",
         log_config=None,
         access_log=False,

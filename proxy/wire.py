@@ -24,12 +24,13 @@ class Manners:
     corp: str = "cross-origin"
     cors_origin: str = ""
 
-    def fields(self) -> Headers:
+    def fields(self, shared: bool = True) -> Headers:
+        """The fields; pages of other origins may read only what is `shared`."""
         fields = [
             (b"x-content-type-options", b"nosniff"),
             (b"cross-origin-resource-policy", self.corp.encode()),
         ]
-        if self.cors_origin:
+        if self.cors_origin and shared:
             fields.append((b"access-control-allow-origin", self.cors_origin.encode()))
             fields.append((b"timing-allow-origin", self.cors_origin.encode()))
         return fields
@@ -77,7 +78,7 @@ def message(answer: Answer, request: Mapping[bytes, bytes], manners: Manners, in
 
 def _common(answer: Answer, manners: Manners) -> Headers:
     """Fields that a 200 and its 304 share (RFC 9110, 15.4.5)."""
-    headers = manners.fields()
+    headers = manners.fields(shared=answer.outcome != "explained")
     headers.append((b"cache-control", answer.lifetime.header.encode()))
     headers.append((b"cache-status", _cache_status(answer)))
     if answer.etag:

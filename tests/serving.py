@@ -68,7 +68,7 @@ def request(path: str | bytes, fields: Mapping[str, str], method: str = "GET", c
     """A request whose path goes out as it is given; `if_none_match` is the field If-None-Match."""
     target = path if isinstance(path, bytes) else path.encode()
     lines = [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
-    head = "\r\n".join(["host: test", *lines, *(["connection: close"] if close else []), "", ""])
+    head = "\r\n".join(["host: localhost", *lines, *(["connection: close"] if close else []), "", ""])
     return b"%b %b HTTP/1.1\r\n%b" % (method.encode(), target, head.encode("latin-1"))
 
 

@@ -6,9 +6,11 @@ import pytest
 
 from proxy.caching import not_modified
 from proxy.failures import Forbidden
+from proxy.handlers.visitors import Visitors
 from proxy.negotiation import bucket
 from proxy.policy import Policy
 from proxy.settings import Policy as Rule
+from proxy.wire import Manners
 from transforms.errors import BadPlan
 from transforms.operation import Size
 from transforms.plan import Plan
@@ -41,6 +43,24 @@ def test_who_may_have_some_sizes_alone_is_known() -> None:
     assert LADDER.confined
     assert Policy((Rule(largest=100),)).confined
     assert not Policy((Rule(),)).confined
+
+
+def test_a_page_that_names_this_machine_as_its_own_is_no_insider() -> None:
+    visitors, scope = Visitors(None), {"client": ("127.0.0.1", 5000)}
+    assert visitors.inside(scope, {b"host": b"127.0.0.1:8300"})
+    assert visitors.inside(scope, {b"host": b"localhost:8300"})
+    assert visitors.inside({"client": ("::1", 5000)}, {b"host": b"[::1]:8300"})
+    assert not visitors.inside(scope, {b"host": b"evil.example:8300"})
+    assert not visitors.inside(scope, {b"host": b"media.example.com"})
+    assert not visitors.inside(scope, {})
+    assert not visitors.inside(scope, {b"host": b"127.0.0.1", b"x-forwarded-for": b"10.1.1.1"})
+    assert not visitors.inside({"client": ("10.1.1.1", 5000)}, {b"host": b"127.0.0.1"})
+
+
+def test_facts_for_insiders_are_not_shared_with_other_origins() -> None:
+    manners = Manners(cors_origin="*")
+    assert (b"access-control-allow-origin", b"*") in manners.fields()
+    assert all(name != b"access-control-allow-origin" for name, _ in manners.fields(shared=False))
 
 
 def seconds(call: object, *values: object) -> float:

@@ -31,6 +31,7 @@ RULES: dict[str, set[str]] = {
         "cachetools", "proxy.answer", "proxy.caching", "proxy.log", "proxy.metrics", "proxy.negotiation",
         "proxy.wire",
     },
+    "proxy.protocol": {"uvicorn", "httptools"},
     "proxy.wire": {"proxy.answer", "proxy.caching", "proxy.negotiation", "proxy.stores"},
     "proxy.answer": {"proxy.caching", "proxy.stores"},
     "proxy.delivery": {

@@ -1,5 +1,6 @@
 """Renditions over HTTP: a request becomes a value, and an answer becomes a response."""
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from html import escape
@@ -60,8 +61,10 @@ class Media:
         fields = header_fields(scope["headers"])
         identity = request_id(fields.get(b"x-request-id"))
         method = scope["method"]
+        if method == "HEAD":
+            fields.pop(b"range", None)  # ranges are for GET alone (RFC 9110, 14.2)
         with structlog.contextvars.bound_contextvars(request_id=identity):
-            status, size, outcome, form = await self._responded(scope, fields, method, identity, send)
+            status, size, outcome, form = await self._responded(scope, fields, method, identity, receive, send)
             elapsed = time.perf_counter() - started
             self.metrics.answers(status, outcome, form).sent(elapsed, size)
             # Hits are for the metrics to count.
@@ -77,7 +80,7 @@ class Media:
             )
 
     async def _responded(
-        self, scope: Scope, fields: dict[bytes, bytes], method: str, identity: str, send: Send
+        self, scope: Scope, fields: dict[bytes, bytes], method: str, identity: str, receive: Receive, send: Send
     ) -> tuple[int, int, str, str]:
         """Answer; returns status, bytes of the body, outcome and format."""
         if method not in METHODS:
@@ -89,7 +92,7 @@ class Media:
             return status, size, code(error), ""
         if scope.get("query_string") and answer.tags and self.queries(answer.tags[0]):
             log.warning("a query string is never read; leave it out", path=scope["raw_path"].decode("latin-1"))
-        return sent.status, await _send(send, sent, method, identity), answer.outcome, answer.format
+        return sent.status, await _send(receive, send, sent, method, identity), answer.outcome, answer.format
 
     async def _answered(self, scope: Scope, fields: dict[bytes, bytes]) -> tuple[Answer, Message]:
         path, accept = scope["raw_path"], fields.get(b"accept", b"")
@@ -150,19 +153,33 @@ async def _start(send: Send, status: int, headers: Headers, identity: str) -> No
     )
 
 
-async def _send(send: Send, sent: Message, method: str, identity: str) -> int:
-    """Send a message; returns the bytes of its body."""
+async def _send(receive: Receive, send: Send, sent: Message, method: str, identity: str) -> int:
+    """Send a message; returns the bytes of its body, or of what a client that leaves has let us read of it."""
     await _start(send, sent.status, sent.headers, identity)
     if method == "HEAD":
         await send({"type": "http.response.body", "body": b""})
         return 0
     if isinstance(sent.body, FileBody):
-        async for block in sent.body.blocks(sent.start, sent.stop):
-            await send({"type": "http.response.body", "body": block, "more_body": True})
+        # Nothing else says that the client is gone: what is sent then is dropped without a word.
+        leaving, size = asyncio.create_task(_left(receive)), 0
+        try:
+            async for block in sent.body.blocks(sent.start, sent.stop):
+                if leaving.done():
+                    return size
+                await send({"type": "http.response.body", "body": block, "more_body": True})
+                size += len(block)
+        finally:
+            leaving.cancel()
         await send({"type": "http.response.body", "body": b""})
     else:
         await send({"type": "http.response.body", "body": sent.body[sent.start : sent.stop]})
     return sent.stop - sent.start
+
+
+async def _left(receive: Receive) -> None:
+    """Return when the client is gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _picture(refused: ErrorAnswer, error: Exception) -> ErrorAnswer:

@@ -43,7 +43,7 @@ class Status:
 
     def _headers(self, request: Request) -> dict[str, str]:
         identity = request_id(header_fields(request.scope["headers"]).get(b"x-request-id"))
-        manners = {name.decode(): value.decode() for name, value in self.manners.fields()}
+        manners = {name.decode(): value.decode() for name, value in self.manners.fields(shared=False)}
         return {"cache-control": "no-store", "x-request-id": identity, **manners}
 
     def _inside(self, request: Request) -> bool:

@@ -23,7 +23,18 @@ class Visitors:
         client = scope.get("client")
         if client is None or any(name in fields for name in FORWARDED):
             return False
-        try:
-            return ip_address(client[0]).is_loopback
-        except ValueError:
-            return False
+        # A web page that has its own name resolve to this machine says that name, and so does a proxy for its clients.
+        return _is_loopback(client[0]) and _is_loopback(_hostname(fields.get(b"host", b"")))
+
+
+def _hostname(host: bytes) -> str:
+    """The name in a Host field, without its port."""
+    name = host.decode("latin-1")
+    return name.partition("]")[0][1:] if name.startswith("[") else name.partition(":")[0]
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return name.lower() == "localhost" or ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,249 @@
+"""HTTP/1.1 with bounds: how much a client may say before it is answered, and how long it may take over it.
+
+uvicorn reads heads of any size and waits for ever; a proxy in front may be stricter, but none has to be there.
+"""
+
+import asyncio
+import json
+import resource
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+LONGEST_HEAD = 64 * 1024
+"""Bytes of a request's head: what browsers with many cookies send is a quarter of it. One read may go beyond."""
+LONGEST_TARGET = 16 * 1024
+"""Bytes of a request's target: some times the longest URL that a browser or a CDN passes on."""
+MOST_FIELDS = 100
+"""Header fields of a request, trailers included: a browser behind several proxies sends about forty."""
+LARGEST_BODY = 64 * 1024
+"""Bytes of a body. Nothing here reads one; small ones are let pass, as some clients send them with a GET."""
+MOST_PIPELINED = 100
+"""Requests of a connection that wait for their turn: a single read could hold ten thousand of them."""
+HEAD_SECONDS = 15.0
+"""How long a head may take from the connection, or from its first byte, on: a packet may well be lost twice."""
+STALLED_SECONDS = 60.0
+"""How long a client may take nothing of what is ready for it: longer than a phone is in a tunnel."""
+
+MOST_CONNECTIONS = 16_384
+"""Connections at most, even where more files may be open: idle ones take about 6 KiB each."""
+OTHER_FILES = 256
+"""Descriptors that are left for the rest: pipes of workers, originals, results, and the connections below."""
+TURNED_AWAY = 64
+"""Connections beyond the bound that are still told so, by a 503; those after them are closed without a word."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What a request that is not even read to its end is told."""
+
+    status: int
+    code: str
+    title: str
+
+    def answer(self) -> bytes:
+        """The whole answer, in the form of all others (RFC 9457)."""
+        told = {"type": f"urn:darkroom:error:{self.code}", **vars(self)}
+        body = json.dumps(told).encode()
+        fields = {
+            "content-type": "application/problem+json",
+            "cache-control": "no-store",
+            "x-content-type-options": "nosniff",
+            "x-error": self.code,
+            "content-length": str(len(body)),
+            "connection": "close",
+        }
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        return STATUS_LINE[self.status] + head.encode() + b"\r\n" + body
+
+
+BAD_REQUEST = Refusal(400, "bad-request", "This is no HTTP/1.1 request")
+LONG_TARGET = Refusal(414, "target-too-long", "The target of the request is too long")
+LARGE_HEAD = Refusal(431, "head-too-large", "The header fields are too many or too large")
+LARGE_BODY = Refusal(413, "body-too-large", "The body of the request is too large")
+
+
+class Refused(Exception):
+    """Stops the parser; what is wrong is in the protocol."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol that refuses large requests and leaves those who let it wait.
+
+    The usual request arrives in one read and meets no more than a few comparisons; all else is looked at after
+    every read, in `_look_at_unfinished`.
+    """
+
+    longest_head = LONGEST_HEAD
+    longest_target = LONGEST_TARGET
+    most_fields = MOST_FIELDS
+    largest_body = LARGEST_BODY
+    most_pipelined = MOST_PIPELINED
+    head_seconds = HEAD_SECONDS
+    stalled_seconds = STALLED_SECONDS
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.url, self.headers = b"", []
+        self._unfinished = 0
+        """Bytes received since the last head or message that was complete; 0 when nothing is open."""
+        self._body = -1
+        """Bytes of the body so far; negative in a head and between messages."""
+        self._refusal = BAD_REQUEST
+        self._deadline: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if self.limit_concurrency is not None and len(self.connections) > self.limit_concurrency + TURNED_AWAY:
+            transport.abort()
+        else:
+            self._deadline = self.loop.call_later(self.head_seconds, self._close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_deadline()
+        self._forget_stalled()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._unfinished += len(data)
+        super().data_received(data)
+        if self._unfinished:
+            self._look_at_unfinished()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        # Behind the end of another message, how much of the read is of this one is not known.
+        self._unfinished = self._unfinished or 1
+
+    def on_headers_complete(self) -> None:
+        if len(self.url) > self.longest_target:
+            self._stop(LONG_TARGET)
+        # A head is not longer than what has come since the last; seldom must it be measured.
+        if len(self.headers) > self.most_fields or (self._unfinished > self.longest_head and self._is_large()):
+            self._stop(LARGE_HEAD)
+        if len(self.pipeline) >= self.most_pipelined:
+            self._stop(BAD_REQUEST)
+        if self._deadline is not None:
+            self._forget_deadline()
+        super().on_headers_complete()
+        # The rest of this read is body, or another message; a body that is open has a byte at least to come.
+        self._body, self._unfinished = 0, 1
+
+    def on_body(self, body: bytes) -> None:
+        self._body += len(body)
+        if self._body > self.largest_body:
+            self._stop(LARGE_BODY)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if len(self.headers) > self.most_fields:
+            self._stop(LARGE_HEAD)
+        # A body that ends behind its answer has stopped uvicorn's timer: the next head is waited for by ours.
+        self._body, self._unfinished = -1, int(self.cycle.response_complete)
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._close()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_stalled()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._forget_stalled()
+
+    def timeout_keep_alive_handler(self) -> None:
+        self._close()
+
+    def send_400_response(self, msg: str) -> None:
+        """Called when the parser stops, by itself or by `_stop`."""
+        self._refuse(self._refusal)
+
+    def _look_at_unfinished(self) -> None:
+        """Bound a message that is not complete after a read."""
+        if self.transport.is_closing():
+            return
+        if self._body < 0 and len(self.url) > self.longest_target:
+            self._refuse(LONG_TARGET)
+        elif len(self.headers) > self.most_fields or (self._body < 0 and self._unfinished > self.longest_head):
+            self._refuse(LARGE_HEAD)
+        elif self._unfinished > self.largest_body + self.longest_head:
+            self._refuse(LARGE_BODY)
+        elif self._deadline is None and self.timeout_keep_alive_task is None and not self._owes():
+            self._deadline = self.loop.call_later(self.head_seconds, self._close)
+
+    def _is_large(self) -> bool:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self.longest_head
+
+    def _owes(self) -> bool:
+        """Whether a request waits for the end of its answer."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _stop(self, refusal: Refusal) -> None:
+        self._refusal = refusal
+        raise Refused
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Close, and say why unless that would be taken for, or get into, the answer to another request."""
+        if not self._owes():
+            answerable = self._body < 0
+        else:
+            answerable = self._body >= 0 and not self.pipeline and not self.cycle.response_started
+            if answerable:
+                # The application goes on; what it sends is no longer wanted.
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
+        if answerable:
+            self.transport.write(refusal.answer())
+        self._close()
+
+    def _close(self) -> None:
+        """Close when all is sent; a client that takes nothing is not waited for."""
+        self.transport.close()
+        if self.transport.get_write_buffer_size():
+            self._watch_stalled()
+
+    def _watch_stalled(self) -> None:
+        if self._stalled is None:
+            self._look_again(self.transport.get_write_buffer_size())
+
+    def _look_again(self, size: int) -> None:
+        self._stalled = self.loop.call_later(self.stalled_seconds, self._look_at_stalled, size)
+
+    def _look_at_stalled(self, before: int) -> None:
+        """Leave a client that has taken nothing since the last look."""
+        size = self.transport.get_write_buffer_size()
+        if size < before:
+            self._look_again(size)
+        else:
+            self.transport.abort()
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _forget_stalled(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+
+def room_for_connections() -> int:
+    """Allow this process as many open files as it needs and may have; returns how many connections then fit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_CONNECTIONS + OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        reachable = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
+            soft = reachable
+        return min(MOST_CONNECTIONS, max(soft - OTHER_FILES, soft // 2))
+    return MOST_CONNECTIONS
