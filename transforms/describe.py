@@ -2,6 +2,7 @@
 
 import base64
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,7 +38,7 @@ _EXIF_MARK: Final = b"Exif\0\0"
 def describe(path: Path, header: Header, limits: Limits, *, gps: bool) -> Facts:
     """The facts of an original as JSON values; those that it does not tell or that cannot be read are left out.
 
-    It is decoded once, as small as its format allows; of an animation or a document, what it looks like is the first
+    It is decoded as small as its format allows; of an animation or a document, what it looks like is the first
     picture's. Where it was taken is told only to those who ask for `gps`. Raises what `open_original` raises.
     """
     upright = Size(*header.upright)
@@ -53,7 +54,7 @@ def describe(path: Path, header: Header, limits: Limits, *, gps: bool) -> Facts:
             "xmp": read_xmp(_block(stored, "xmp-data")) if stored.get_typeof("xmp-data") else None,
             "iptc": read_iptc(_block(stored, "iptc-data")) if stored.get_typeof("iptc-data") else None,
             **_look(small),
-            "opaque": _opaque(small),
+            "opaque": _opaque(stored, lambda: open_original(path, header, Loading(), limits, None, animated=False)),
             "placeholder": _placeholder(small),
         }
     except pyvips.Error as error:
@@ -170,9 +171,13 @@ def _look(small: Image) -> Facts:
     }
 
 
-def _opaque(small: Image) -> bool:
-    """Whether nothing shines through the first frame; `scale` rounds down, so that one pixel of millions shows."""
-    return not small.hasalpha() or bool(small[small.bands - 1].min() == 255)
+def _opaque(stored: Image, again: Callable[[], Opened]) -> bool:
+    """Whether nothing shines through the first frame: asked of every pixel, in a second pass where there is alpha."""
+    if not stored.hasalpha():
+        return True
+    alpha = again().frames[0]
+    alpha = alpha[alpha.bands - 1]
+    return bool(alpha.min() == (65_535 if alpha.format == "ushort" else 255))
 
 
 def _placeholder(small: Image) -> str:

@@ -124,7 +124,7 @@ _READING: Final = {
     "png": _Reading(megapixel=18),
     "webp": _Reading(megapixel=9, memory=2),
     "gif": _Reading(megapixel=7),
-    "avif": _Reading(megapixel=30, memory=6),
+    "avif": _Reading(megapixel=30, memory=15),
     "tiff": _Reading(megapixel=13),
     "heic": _Reading(megapixel=25, memory=8),
     "jxl": _Reading(megapixel=60, memory=12),

@@ -117,18 +117,20 @@ def _nominal(points: float) -> int:
 @contextmanager
 def _document(path: Path) -> Iterator[Any]:
     package = _package("pdf")
-    try:
-        document = package.PdfDocument(str(path))
-    except package.PdfiumError as error:
-        locked = "password" in str(error).lower()
-        raise DamagedOriginal(
-            "the PDF asks for a password" if locked else "the original is not a whole PDF document"
-        ) from error
-    try:
-        with _damage_refused("pdf"):
-            yield document
-    finally:
-        document.close()
+    # Not by its path: the package follows links before it opens what is then at the end of them.
+    with path.open("rb") as file:
+        try:
+            document = package.PdfDocument(file)
+        except package.PdfiumError as error:
+            locked = "password" in str(error).lower()
+            raise DamagedOriginal(
+                "the PDF asks for a password" if locked else "the original is not a whole PDF document"
+            ) from error
+        try:
+            with _damage_refused("pdf"):
+                yield document
+        finally:
+            document.close()
 
 
 def _packed(rows: bytes, width: int, height: int, bands: int, stride: int) -> bytes:

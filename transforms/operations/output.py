@@ -140,7 +140,7 @@ class Progressive(Operation, name="fl_progressive", step_local=False):
 
 
 class Lossless(Operation, name="fl_lossless", step_local=False):
-    """Keep every pixel as it is; for WebP, AVIF, PNG, TIFF and GIF."""
+    """Keep every pixel as it is; for WebP, AVIF, PNG and TIFF, and in GIF as far as 256 colours go."""
 
     example = "f_webp,fl_lossless"
 
