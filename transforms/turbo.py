@@ -1,0 +1,125 @@
+"""A faster way from a plain JPEG to a small picture, and from pixels to a JPEG.
+
+Two packages that need not be there do the work: libjpeg-turbo (simplejpeg) and a resize by SIMD (cykooz-resizer). It
+takes 0.83 to 0.92 of the time of libvips at the same reduction, and 0.7 to 0.9 of that of `vips thumbnail`. Whatever
+they do not do, or complain of, is left to libvips, so that both ways refuse the same originals.
+"""
+
+from functools import cache
+from importlib import import_module
+from typing import Any, Final, NamedTuple
+
+from pyvips import Image
+
+from transforms.headers import Header
+from transforms.operation import Size
+from transforms.scans import Data, cut
+
+MARGIN: Final = 1.3
+"""How much larger than its target a picture stays when it is reduced while it is decoded.
+
+At 1.07 the structural similarity to a full decode falls from .967 to .952; at 1.36 it loses .001.
+"""
+
+_MOST_PIXELS: Final = 2_250_000
+"""Of a decoded picture, which is held twice for a moment: at 3 MP that makes it slower than libvips, which holds lines.
+"""
+
+
+class _Colours(NamedTuple):
+    decoded: str
+    bands: int
+    pixel: str
+    interpretation: str
+
+
+_COLOURS: Final = {"ycc": _Colours("RGB", 3, "U8x3", "srgb"), "grey": _Colours("GRAY", 1, "U8", "b-w")}
+_SAMPLINGS: Final = ("", "4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1")
+_CODINGS: Final = ("baseline", "progressive")
+_JFIF: Final = slice(2, 20)  # libvips leaves it out where no metadata is kept
+_HALVED: Final = 90  # libvips halves the colour below this quality
+_FINE: Final = range(91, 96)  # qualities whose errors are small enough for those of the transform to show
+
+
+@cache
+def _packages() -> tuple[Any, Any] | None:
+    try:
+        return import_module("simplejpeg"), import_module("cykooz_resizer")
+    except ImportError:
+        return None
+
+
+def available() -> bool:
+    """Whether both packages are installed."""
+    return _packages() is not None
+
+
+def reduction(header: Header, target: Size, margin: float = MARGIN) -> int:
+    """By how much a JPEG is reduced while it is decoded: 8, 4, 2 or 1, `margin` times its target or more."""
+    share = max(target.width / header.width, target.height / header.height) * margin
+    return next((step for step in (8, 4, 2) if share * step <= 1), 1)
+
+
+def suits(header: Header, target: Size, margin: float = MARGIN) -> bool:
+    """Whether `decode` may be tried: a plain JPEG, lying as stored, that is scaled down to `target`."""
+    step = reduction(header, target, margin)
+    return (
+        header.kind == "jpg"
+        and header.bits == 8
+        and header.model in _COLOURS
+        and header.subsampling in _SAMPLINGS
+        and header.coding in _CODINGS
+        # All scans of a progressive one take libjpeg-turbo as long as libvips.
+        and (step >= 4 or not header.progressive)
+        and header.width * header.height <= _MOST_PIXELS * step * step
+        and target.width <= header.width
+        and target.height <= header.height
+    )
+
+
+def decode(data: Data, header: Header, target: Size, margin: float = MARGIN) -> Image | None:
+    """A JPEG that `suits`, at exactly `target`, lying and in the colours as stored; None leaves it to libvips.
+
+    It is reduced by libjpeg and then scaled by Lanczos with three lobes, on one thread. A file of which libjpeg says
+    anything at all is left to libvips. No metadata come along.
+    """
+    packages = _packages()
+    step = reduction(header, target, margin)
+    short = cut(data, step) if header.progressive else data
+    if not packages or short is None:
+        return None
+    simplejpeg, resizer = packages
+    colours = _COLOURS[header.model]
+    width, height = -(-header.width // step), -(-header.height // step)
+    try:
+        decoded = simplejpeg.decode_jpeg(short, colours.decoded, min_width=width, min_height=height, strict=True)
+    except ValueError:
+        return None
+    if decoded.shape != (height, width, colours.bands):
+        return None
+    pixel = resizer.PixelType[colours.pixel]
+    source = resizer.ImageData(width, height, pixel, decoded.tobytes())
+    del decoded
+    result = resizer.ImageData(target.width, target.height, pixel)
+    options = resizer.ResizeOptions(
+        resize_alg=resizer.ResizeAlg.convolution(resizer.FilterType.lanczos3),
+        # The last column and row may stand for less than a whole one: to take them as whole is seen in the SSIM.
+        crop_box=resizer.CropBox(0, 0, header.width / step, header.height / step),
+    )
+    resizer.Resizer().resize(source, result, options)
+    image = Image.new_from_memory(result.get_buffer(), target.width, target.height, colours.bands, "uchar")
+    return image.copy(interpretation=colours.interpretation)
+
+
+def encode_jpeg(image: Image, quality: int, chroma: str = "") -> bytes | None:
+    """A baseline JPEG without metadata as libvips writes it; None leaves it to libvips.
+
+    `chroma` is "420", "444", or empty for what the quality asks for. From quality 96 on the files are the same; below,
+    libjpeg-turbo has a faster cosine transform, which takes .0002 off the SSIM at 80, .0004 at 90, .001 at 95.
+    """
+    packages = _packages()
+    if not packages or image.bands != 3 or image.format != "uchar" or quality in _FINE:
+        return None
+    chroma = chroma or ("420" if quality < _HALVED else "444")
+    file: bytes = packages[0].encode_jpeg(image.numpy(), quality, "RGB", chroma)
+    return file[: _JFIF.start] + file[_JFIF.stop :]
