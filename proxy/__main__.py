@@ -70,6 +70,7 @@ def serve(
     from proxy.metrics import LOG_DROPPED
     from proxy.settings import Settings, SettingsError, check_exposure, load
     from signing import BadKey
+    from transforms.worker import keep_private
 
     overrides = {
         "mounts": {"": str(folder)} if folder else None,
@@ -88,6 +89,7 @@ def serve(
             )
         return settings
 
+    keep_private()
     try:
         settings = read()
     except SettingsError as error:

@@ -59,10 +59,10 @@ class Refusal:
         return STATUS_LINE[self.status] + head.encode() + b"\r\n" + body
 
 
-BAD_REQUEST = Refusal(400, "bad-request", "This is no HTTP/1.1 request")
-LONG_TARGET = Refusal(414, "target-too-long", "The target of the request is too long")
-LARGE_HEAD = Refusal(431, "head-too-large", "The header fields are too many or too large")
-LARGE_BODY = Refusal(413, "body-too-large", "The body of the request is too large")
+BAD_REQUEST = Refusal(400, "bad_request", "This is no HTTP/1.1 request")
+LONG_TARGET = Refusal(414, "target_too_long", "The target of the request is too long")
+LARGE_HEAD = Refusal(431, "head_too_large", "The header fields are too many or too large")
+LARGE_BODY = Refusal(413, "body_too_large", "The body of the request is too large")
 
 
 class Refused(Exception):

@@ -1,6 +1,7 @@
 """What is known of an original: its version and its header, kept and looked after."""
 
 import asyncio
+import copy
 import hashlib
 import os
 from collections.abc import Awaitable, Callable
@@ -91,7 +92,7 @@ class Records:
         """The record and the header of an original that can be used. Raises the refusal of one that cannot."""
         record = await self.find(mounted)
         if record.refusal:
-            raise record.refusal.with_traceback(None)
+            raise copy.copy(record.refusal)
         assert record.header
         return record, record.header
 
@@ -127,7 +128,8 @@ class Records:
             # Whether its frames are too many depends on what is asked of them.
             limits.check_original(header, moving=False)
         except LASTING as refusal:
-            return replace(record, refusal=refusal)
+            # Without its traceback, which would hold the original open.
+            return replace(record, refusal=copy.copy(refusal))
         return replace(record, header=header)
 
     def _record(self, found: Stat | Original) -> Record:

@@ -115,22 +115,26 @@ class Renderer:
 
     async def _make(self, rendition: Rendition, grade: str, tags: Collection[str], rank: int) -> Result:
         mounted, started = rendition.mounted, time.monotonic()
-        original = await opened(mounted, rendition.record.version)
-        fetched = time.monotonic() - started
         cost, drawing = self.cost(rendition, grade), FORMATS[rendition.header.kind].vector
-        self.watch.read(mounted.name, original.size)
-        reply = await (self.drawings if drawing else self.pictures).run(
-            Job(
-                payload=self._payload(rendition, original.path, grade),
-                identity=f"{rendition.key}.{grade}",
-                deadline=self.deadline_svg if drawing else self.deadline,
-                cost=cost.milliseconds,
-                memory=cost.memory,
-                rank=rank,
+        original = await opened(mounted, rendition.record.version)
+        try:
+            fetched = time.monotonic() - started
+            self.watch.read(mounted.name, original.size)
+            reply = await (self.drawings if drawing else self.pictures).run(
+                Job(
+                    payload=self._payload(rendition, grade),
+                    identity=f"{rendition.key}.{grade}",
+                    deadline=self.deadline_svg if drawing else self.deadline,
+                    cost=cost.milliseconds,
+                    memory=cost.memory,
+                    rank=rank,
+                    descriptor=original.descriptor,
+                )
             )
-        )
-        # The worker has opened the path by itself: nothing is kept of a file that was written meanwhile.
-        if (await mounted.source.stat(mounted.key)).version != original.version:
+        finally:
+            del original  # or the traceback of a refusal would hold it open for as long as somebody holds the refusal
+        # The worker reads the file that was opened here, but nothing is kept of one that was written meanwhile.
+        if (await mounted.source.stat(mounted.key)).version != rendition.record.version:
             if isinstance(reply.body, Path):
                 reply.body.unlink(missing_ok=True)
             raise OriginalChanged
@@ -160,11 +164,12 @@ class Renderer:
         drawing = sniff(await asyncio.to_thread(original.head, HEAD)) in DRAWINGS
         reply = await (self.drawings if drawing else self.pictures).run(
             Job(
-                payload={"do": "probe", "path": str(original.path)},
+                payload={"do": "probe"},
                 identity=f"probe {original.path} {original.version}",
                 deadline=self.deadline_svg if drawing else self.deadline,
                 cost=PROBE.milliseconds,
                 memory=PROBE.memory,
+                descriptor=original.descriptor,
             )
         )
         return Header.from_dict(reply.meta["header"])
@@ -176,9 +181,8 @@ class Renderer:
         size = max(rendition.sizes, key=lambda size: size.width * size.height)
         return estimate(rendition.header, rendition.format, size.width * size.height, grade=grade)
 
-    def _payload(self, rendition: Rendition, path: Path, grade: str) -> dict[str, Any]:
+    def _payload(self, rendition: Rendition, grade: str) -> dict[str, Any]:
         common = {
-            "path": str(path),
             "header": rendition.header.to_dict(),
             "limits": asdict(self.limits(rendition.mounted.name)),
         }

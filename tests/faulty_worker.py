@@ -67,6 +67,13 @@ def perform(job: dict[str, Any], scratch: Path) -> tuple[dict[str, Any], bytes |
             if not flag.exists():
                 flag.touch()
                 os.kill(os.getpid(), 9)
+        case "read":
+            if "flag" in job and not Path(job["flag"]).exists():
+                Path(job["flag"]).touch()
+                os.kill(os.getpid(), 9)
+            return {"path": job["path"]}, Path(job["path"]).read_bytes()
+        case "count descriptors":
+            return {"open": len(os.listdir("/proc/self/fd"))}, b""
         case "look":
             return {"cwd": os.getcwd(), "files": os.listdir(scratch), "nice": os.nice(0), **dict(os.environ)}, b""
         case unknown:

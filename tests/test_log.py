@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -59,7 +60,10 @@ def pipe() -> Iterator[Pipe]:
     if made.log:
         made.log.close()
     root.setLevel(level)
+    # A writer that still waits for a reader would write into whatever gets its descriptor's number next.
     os.close(made.out)
+    for writer in [thread for thread in threading.enumerate() if thread.name == "log"]:
+        writer.join(5)
     os.close(made.fd)
 
 

@@ -1,6 +1,7 @@
 """What is known of an original: learned once, looked after, and believed while its source does not answer."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -202,8 +203,15 @@ async def test_what_cannot_be_used_is_looked_at_once(
         with pytest.raises(refusal):
             await place.records.header(place.mounted())
     assert (place.source.asked, place.probed) == (1, 0)
-    # Another version may be better.
-    place.limits = Limits()
+    await asyncio.get_running_loop().shutdown_default_executor()  # its threads let go of what they did
+    held = [os.readlink(name) for name in Path("/proc/self/fd").iterdir() if name.exists()]
+    assert str(place.root / "a.png") not in held
+
+
+async def test_another_version_of_what_could_not_be_used_may_be_better(place: Place) -> None:
+    place.write(b"I am not a picture.")
+    with pytest.raises(UnsupportedFormat):
+        await place.records.header(place.mounted())
     place.write(pictures.encoded(pictures.flat(width=62), "png"))
     place.clock.now += RECHECKED_AFTER + 0.1
     assert (await place.records.header(place.mounted()))[1].width == 62

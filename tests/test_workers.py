@@ -1,16 +1,21 @@
 """Whatever happens to a worker costs one request at most: each test injects one fault."""
 
 import asyncio
+import fcntl
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psutil
 import pytest
@@ -18,10 +23,15 @@ import pytest
 from proxy.failures import Busy, ClosingDown, Poisoned, TimedOut, WorkerLost, WorkFailed
 from proxy.workers.poison import PoisonList
 from proxy.workers.pool import Job, Pool, Reply
-from proxy.workers.process import worker_environment
+from proxy.workers.process import Worker, worker_environment
 from proxy.workers.scratch import Scratch
+from tests import pictures
+from tests.conftest import corpus
 from transforms.errors import InvalidOption
-from transforms.worker import PREFIX, frame
+from transforms.headers import Header
+from transforms.limits import Limits
+from transforms.probe import probe
+from transforms.worker import LONGEST_TEXT, PREFIX, frame, refusal_from_fields, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +43,8 @@ on_uvloop = pytest.mark.parametrize("anyio_backend", [("asyncio", {"use_uvloop":
 def job(do: str, *, deadline: float = 10, cost: float = 10, memory: int = MIB, rank: int = 0, **more: Any) -> Job:
     stop = more.pop("stop_if_unwanted", False)
     identity = more.pop("identity", f"{do} {random.random()}")
-    return Job({"do": do, **more}, identity, deadline, cost, memory, rank, stop)
+    descriptor = more.pop("descriptor", None)
+    return Job({"do": do, **more}, identity, deadline, cost, memory, rank, stop, descriptor)
 
 
 @asynccontextmanager
@@ -47,7 +58,7 @@ async def pool(scratch: Path, **changes: Any) -> AsyncIterator[Pool]:
         "recycle_rss": 200 * MIB,
         "recycle_jobs": 100_000,
     }
-    opened = Pool(FAULTY, **(settings | changes))
+    opened = Pool(changes.pop("command", FAULTY), **(settings | changes))
     await opened.start()
     try:
         yield opened
@@ -288,6 +299,8 @@ LIES = {
     "an array": PREFIX.pack(2, 0) + b"[]",
     "an empty object": frame({}),
     "a reply to another job": frame({"id": 0, "meta": {}, "cpu": 0.1, "rss": 1, "peak": 1}),
+    "a time that is no number": PREFIX.pack(49, 0) + b'{"id": 1, "meta": {}, "cpu":NaN,"rss":1,"peak":1}',
+    "a time without end": PREFIX.pack(51, 0) + b'{"id": 1, "meta": {}, "cpu":1e999,"rss":1,"peak":1}',
 }
 
 
@@ -305,6 +318,14 @@ CLAIMS: dict[str, dict[str, Any]] = {
     "a refusal without a class": {"refusal": {"code": "unheard_of", "detail": ""}},
     "a refusal with a field that it has not": {"refusal": {"code": "busy", "detail": "", "args": 1}},
     "a refusal whose detail is no text": {"refusal": {"code": "busy", "detail": 5}},
+    "a refusal without detail": {"refusal": {"code": "busy"}},
+    "a refusal whose part is no text": {"refusal": {"code": "busy", "detail": "", "part": 1}},
+    "a wait in words": {"refusal": {"code": "busy", "detail": "", "retry_after": "soon"}},
+    "a wait of nothing": {"refusal": {"code": "busy", "detail": "", "retry_after": None}},
+    "a wait of a truth": {"refusal": {"code": "busy", "detail": "", "retry_after": True}},
+    "a wait into the past": {"refusal": {"code": "busy", "detail": "", "retry_after": -1}},
+    "a wait of ages": {"refusal": {"code": "busy", "detail": "", "retry_after": 1e300}},
+    "a broken place": {"refusal": {"code": "invalid_option", "detail": "", "offset": 1.5}},
     "nothing": {},
 }
 
@@ -316,6 +337,17 @@ async def test_a_worker_whose_reply_makes_no_sense_is_killed(claim: str, tmp_pat
         with pytest.raises(WorkerLost):
             await opened.run(job("claim", header=first_job | CLAIMS[claim]))
         await until(lambda: opened.stats().kills == {"protocol": 1})
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 10**400])
+def test_a_refusal_with_an_absurd_number_is_none(number: float) -> None:
+    assert refusal_from_fields({"code": "busy", "detail": "", "retry_after": number}) is None
+
+
+def test_a_refusal_that_talks_too_much_is_cut_short() -> None:
+    refusal = refusal_from_fields({"code": "busy", "detail": "x" * 10_000, "part": "y" * 10_000, "retry_after": 3})
+    assert isinstance(refusal, Busy)
+    assert (len(refusal.detail), len(refusal.part), refusal.retry_after) == (LONGEST_TEXT, LONGEST_TEXT, 3)
 
 
 async def test_a_link_is_not_taken_for_a_result(tmp_path: Path) -> None:
@@ -390,6 +422,170 @@ async def test_a_payload_that_json_cannot_carry_is_the_callers_mistake(tmp_path:
         with pytest.raises(TypeError):
             await opened.run(job("nothing", path=Path()))
         assert opened.stats().queued == opened.stats().busy == 0
+
+
+# The original
+
+
+@contextmanager
+def original(folder: Path, data: bytes = b"the original") -> Iterator[int]:
+    """A descriptor of a file that was read to its end, and at whose path by now is a link to another."""
+    path, outside = folder / "original", folder / "outside"
+    path.write_bytes(data)
+    outside.write_bytes(b"of somebody else")
+    descriptor = os.open(path, os.O_RDONLY)
+    os.lseek(descriptor, 0, os.SEEK_END)
+    path.unlink()
+    path.symlink_to(outside)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", ("asyncio", {"use_uvloop": True})], ids=["asyncio", "uvloop"])
+@pytest.mark.parametrize("padding", [0, 100_000, 8 * MIB])
+async def test_the_worker_reads_the_very_file_that_was_opened(padding: int, tmp_path: Path) -> None:
+    async with pool(tmp_path / "scratch") as opened:
+        with original(tmp_path) as descriptor:
+            wanted = job("read", descriptor=descriptor, path=str(tmp_path / "original"), padding="x" * padding)
+            for _ in range(3):
+                reply = await opened.run(wanted)
+                assert reply.body == b"the original"
+                assert reply.meta["path"].startswith("/proc/self/fd/")
+
+
+async def test_an_original_need_not_be_open_for_longer_than_it_takes_to_ask(tmp_path: Path) -> None:
+    async with pool(tmp_path / "scratch", size=1) as opened:
+        first = await running(opened, job("sleep", seconds=0.3))
+        with original(tmp_path) as descriptor:
+            task = asyncio.create_task(opened.run(job("read", descriptor=descriptor)))
+            await until(lambda: opened.stats().queued == 1)
+        with (tmp_path / "outside").open("rb"):  # it may well have the same number
+            assert (await task).body == b"the original"
+        await first
+
+
+async def test_a_second_try_has_the_original_too(tmp_path: Path) -> None:
+    async with pool(tmp_path / "scratch", size=1) as opened:
+        with original(tmp_path) as descriptor:
+            reply = await opened.run(job("read", descriptor=descriptor, flag=str(tmp_path / "flag")))
+        assert reply.body == b"the original"
+        await until(lambda: opened.stats().kills == {"outside": 1})
+
+
+async def test_an_original_gets_through_to_a_worker_that_is_slow_to_read(tmp_path: Path) -> None:
+    worker = Worker(
+        FAULTY, tmp_path / "worker", memory=256 * MIB, largest_body=MIB, environment=worker_environment(os.environ)
+    )
+    await worker.ready()
+    psutil.Process(worker.pid).suspend()
+    text = frame({"id": 1, "job": {"do": "read", "padding": "x" * 8 * MIB}, "result": str(tmp_path / "result")})
+    begun = worker._sock.send(text)
+    assert begun < len(text), "there is no room left"
+    with original(tmp_path) as descriptor:
+        task = asyncio.create_task(worker.ask(text[begun:], descriptor))
+        await asyncio.sleep(0.1)
+        psutil.Process(worker.pid).resume()
+        assert (await task)[1] == b"the original"
+    worker.kill("closing")
+    await worker.bury()
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+async def test_originals_are_closed_on_both_sides_whatever_becomes_of_the_job(tmp_path: Path) -> None:
+    async with pool(tmp_path / "scratch", size=1) as opened:
+        with original(tmp_path) as descriptor:
+            before = (await opened.run(job("count descriptors"))).meta["open"]
+            ours = descriptors()
+            for number in range(200):
+                with suppress(InvalidOption, WorkFailed):
+                    await opened.run(job(["read", "nothing", "refuse", "fail"][number % 4], descriptor=descriptor))
+            assert (await opened.run(job("count descriptors"))).meta["open"] == before
+            assert (await opened.run(job("count descriptors", descriptor=descriptor))).meta["open"] == before + 1
+            assert descriptors() == ours
+
+            with suppress(TypeError):
+                await opened.run(job("nothing", descriptor=descriptor, path=Path()))
+            for wait in (0.0, 0.05):
+                first = asyncio.create_task(opened.run(job("sleep", seconds=0.2, descriptor=descriptor)))
+                second = asyncio.create_task(opened.run(job("read", descriptor=descriptor)))
+                await asyncio.sleep(wait)
+                first.cancel()
+                second.cancel()
+                await asyncio.wait([first, second])
+                await until(lambda: not opened.stats().busy and descriptors() == ours)
+            with suppress(TimedOut):
+                await opened.run(job("spin", deadline=0.1, descriptor=descriptor))
+            with suppress(WorkerLost):
+                await opened.run(job("exit", descriptor=descriptor))
+            await until(lambda: full(opened) and descriptors() == ours)
+
+            tasks = [asyncio.create_task(opened.run(job("spin", descriptor=descriptor))) for _ in range(3)]
+            await until(lambda: opened.stats().queued == 2)
+            await opened.close(grace=0)
+            await asyncio.wait(tasks)
+            assert descriptors() < ours, "the worker is gone as well"
+
+
+def test_a_worker_takes_one_original_and_closes_what_else_is_sent(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    seen: list[tuple[bytes, int]] = []
+
+    def perform(job: dict[str, Any], scratch: Path) -> tuple[dict[str, Any], bytes]:
+        seen.append((Path(job["path"]).read_bytes(), descriptors()))
+        return {}, b""
+
+    text = frame({"id": 1, "job": {"path": "/etc/hostname"}, "result": str(tmp_path / "result")})
+    with original(tmp_path) as descriptor, ours, theirs, (tmp_path / "outside").open("rb") as other:
+        before = descriptors()
+        worker = threading.Thread(target=serve, args=(theirs, perform, tmp_path / "scratch"))
+        worker.start()
+        for sent in ([descriptor], [descriptor, other.fileno(), other.fileno()]):
+            socket.send_fds(ours, [text], sent)
+        socket.send_fds(ours, [text[:20]], [descriptor])
+        socket.send_fds(ours, [text[20:]], [other.fileno()])
+        ours.shutdown(socket.SHUT_WR)
+        worker.join()
+        assert descriptors() == before
+    assert [data for data, _ in seen] == [b"the original"] * 3
+    assert seen[0][1] == seen[1][1]
+
+
+SMALL, LARGE = pictures.gradient(64, 48), pictures.gradient(128, 96)
+KINDS = {
+    **{suffix: (pictures.encoded(SMALL, suffix), pictures.encoded(LARGE, suffix)) for suffix in ("jpg", "png", "webp")},
+    **{suffix: (pictures.encoded(SMALL, suffix), pictures.encoded(LARGE, suffix)) for suffix in ("gif", "tif", "avif")},
+    "svg": (pictures.svg(64, 48), pictures.svg(128, 96)),
+    "pdf": (pictures.pdf(),),
+    "heic": tuple(path.read_bytes() for path in corpus("image-format", "*.heic")),
+    "jxl": tuple(path.read_bytes() for path in corpus("image-format", "*.jxl")),
+}
+
+
+async def test_originals_of_every_kind_are_read_by_their_descriptors(tmp_path: Path) -> None:
+    limits = asdict(Limits())
+    root = {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    command = [sys.executable, "-m", "transforms.worker"]
+    environment = worker_environment(os.environ) | root
+    changes: dict[str, Any] = {"command": command, "size": 1, "worker_memory": 2048 * MIB, "recycle_rss": 2048 * MIB}
+    async with pool(tmp_path / "scratch", environment=environment, **changes) as opened:
+        for number, data in enumerate(data for kind in KINDS.values() for data in kind):
+            (folder := tmp_path / str(number)).mkdir()
+            (folder / "whole").write_bytes(data)
+            header = probe(folder / "whole")
+            with original(folder, data) as descriptor:
+                reply = await opened.run(job("probe", descriptor=descriptor))
+                assert Header.from_dict(reply.meta["header"]) == header
+                more: dict[str, Any] = {"header": header.to_dict(), "limits": limits, "descriptor": descriptor}
+                plan: dict[str, Any] = {"plan": "", "format": "png", "grade": "final", "focus": None}
+                made = await opened.run(job("render", **plan, **more))
+                assert (made.meta["width"], made.meta["height"]) == header.upright
+                if header.kind == "jpg":
+                    assert (await opened.run(job("describe", gps=False, **more))).meta["facts"]
 
 
 # The line
@@ -534,9 +730,6 @@ async def test_closing_does_not_wait_longer_than_its_grace(tmp_path: Path) -> No
 
 
 async def test_nothing_is_left_behind(tmp_path: Path) -> None:
-    def descriptors() -> int:
-        return len(os.listdir("/proc/self/fd"))
-
     async with pool(tmp_path):
         pass
     before, tasks = descriptors(), len(asyncio.all_tasks())
@@ -593,6 +786,62 @@ def test_the_folder_of_a_living_owner_is_left_alone(tmp_path: Path) -> None:
     second.close()
     second.close()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    (tmp_path / "place").symlink_to("elsewhere")
+    with pytest.raises(NotADirectoryError, match="is not a folder but a link"):
+        Scratch(tmp_path / "place")
+
+
+def test_a_place_of_another_user_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "place").mkdir(mode=0o700)
+    other = os.geteuid() + 1
+    with mock.patch("os.geteuid", return_value=other), pytest.raises(PermissionError, match="belongs to the user"):
+        Scratch(tmp_path / "place")
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o777, 0o1777])
+def test_a_place_that_others_can_write_is_refused(mode: int, tmp_path: Path) -> None:
+    (tmp_path / "place").mkdir()
+    (tmp_path / "place").chmod(mode)
+    with pytest.raises(PermissionError, match="can be written by others"):
+        Scratch(tmp_path / "place")
+
+
+def test_a_place_is_made_for_this_user_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        Scratch(tmp_path / "place").close()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "place").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_place_that_stays_locked_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.workers.scratch.TRIES", 3)
+    holder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    with pytest.raises(TimeoutError, match="has been locked for"):
+        Scratch(tmp_path)
+    os.close(holder)
+    Scratch(tmp_path).close()
+
+
+PRIVATE = """
+import ctypes, subprocess, sys
+from transforms.worker import keep_private
+keep_private()
+ASK = "import ctypes; print(ctypes.CDLL(None).prctl(3), flush=True)"
+exec(ASK)
+subprocess.run([sys.executable, "-c", ASK], check=True)
+"""
+
+
+def test_a_front_hides_itself_but_not_what_it_starts() -> None:
+    said = subprocess.run([sys.executable, "-c", PRIVATE], capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["0", "1"]
 
 
 # What a worker is

@@ -81,7 +81,7 @@ TRICKY = (
     wrong("/w_60/cats/1.jpg%00.png", 400, "bad_address", "control character"),
     wrong("/w_60/cats/%0D%0AX-Injected:%201.jpg", 400, "bad_address", "control character"),
     wrong("/w_60/cats/%C2%85.jpg", 400, "bad_address", "control character"),
-    wrong(b"/w_60/cats/caf\xc3\xa9.jpg", 400, ""),  # bytes that no URL has: the parser of HTTP refuses them
+    wrong(b"/w_60/cats/caf\xc3\xa9.jpg", 400, "bad_request"),  # bytes that no URL has: the parser of HTTP refuses them
     wrong("/w_60/" + "a/" * 3000 + "b.jpg", 404, "no_such_original"),
     wrong("/w_60/" + "a" * 9000 + ".jpg", 400, "bad_address", "at most 8192"),
     # Segments.
@@ -191,7 +191,7 @@ def main() -> None:
         print(f"{'URL':<64} | status | {'read as':<50} | error")
         for row in TRICKY:
             reply = ask(server, row)
-            error = f"{reply.code}: {reply.json['detail']}" if reply.code else ""
+            error = f"{reply.code}: {reply.json.get('detail', reply.json['title'])}" if reply.code else ""
             print(f"{row.name:<64} | {reply.status:>6} | {read_as(row):<50} | {error}")
 
 

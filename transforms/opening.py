@@ -49,6 +49,7 @@ def guard() -> None:
     pyvips.block_untrusted_set(True)
     # librsvg loads nothing from outside where it parses memory; what an SVG may declare is checked before.
     pyvips.operation_block_set("VipsForeignLoadSvg", False)
+    # Every original has one of the same few names here (/proc/self/fd/N), so nothing may be kept by name.
     pyvips.cache_set_max(0)
 
 

@@ -19,7 +19,7 @@ Made = tuple[dict[str, Any], bytes]
 
 
 def perform(job: Mapping[str, Any], scratch: Path) -> Made:
-    """Facts about what was made, and its bytes. Raises Refusals."""
+    """Facts about what was made, and its bytes; `job["path"]` is where to read the original. Raises Refusals."""
     _guarded()
     try:
         return _KINDS[job["do"]](job)

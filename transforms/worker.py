@@ -1,6 +1,7 @@
 """A worker process: jobs come in by a socket one at a time, and nothing that goes back can run code in the front.
 
 A frame is the length of a JSON header in 4 bytes, the length of a body in 8 (both big-endian), the header, the body.
+With a job comes its original as an open descriptor: a path could lead elsewhere by now than when the front followed it.
 """
 
 import ctypes
@@ -28,12 +29,17 @@ PREFIX = struct.Struct(">IQ")
 INLINE_BODY = 256 * 1024  # bytes; a larger body costs less as a file, which the cache renames instead of writing
 OUT_OF_MEMORY = 86  # exit status of a worker that met its memory limit
 
-PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+LONGEST_TEXT = 500  # characters of a refusal's field
+LARGEST_NUMBER = 1_000_000_000
+
+ORIGINALS = "/proc/self/fd"  # opened by this name a file is read from its start, and is the very file, renamed or gone
+
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
 
 
 def frame(header: Mapping[str, object], body: bytes = b"") -> bytes:
     """One message as it crosses the socket."""
-    text = json.dumps(header, separators=(",", ":")).encode()
+    text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
     return b"".join((PREFIX.pack(len(text), len(body)), text, body))
 
 
@@ -43,14 +49,29 @@ def refusal_to_fields(refusal: Refusal) -> dict[str, Any]:
 
 
 def refusal_from_fields(carried: Mapping[str, Any]) -> Refusal | None:
-    """The refusal of the same class with the same fields; None when there is no such class or they are not its own."""
+    """The refusal of the same class with the same fields, long texts cut.
+
+    None when there is no such class, or the fields are not its own or not of their types.
+    """
     for kind in _kinds(Refusal):
         if kind.__dict__.get("code") == carried.get("code"):
             values = {name: value for name, value in carried.items() if name != "code"}
-            plain = all(value is None or isinstance(value, str | int | float) for value in values.values())
-            known = values.keys() <= {field.name for field in fields(kind)}
-            return kind(**values) if plain and known and isinstance(values.get("detail"), str) else None
+            types = {field.name: field.type for field in fields(kind)}
+            sound = "detail" in values and all(_is_sound(value, types.get(name)) for name, value in values.items())
+            return kind(**{name: _cut(value) for name, value in values.items()}) if sound else None
     return None
+
+
+def _is_sound(value: object, kind: Any) -> bool:
+    """Whether this is a value of a field of that type, and no number that is absurd, infinite or none at all."""
+    if isinstance(value, int | float):
+        wanted = isinstance(value, kind or ()) or (kind is float and isinstance(value, int))
+        return wanted and not isinstance(value, bool) and 0 <= value <= LARGEST_NUMBER
+    return isinstance(value, kind or ())
+
+
+def _cut(value: Any) -> Any:
+    return value[:LONGEST_TEXT] if isinstance(value, str) else value
 
 
 def _kinds(parent: type[Refusal]) -> Iterator[type[Refusal]]:
@@ -62,9 +83,24 @@ def _kinds(parent: type[Refusal]) -> Iterator[type[Refusal]]:
 def serve(sock: socket.socket, perform: Perform, scratch: Path, largest_body: int = INLINE_BODY) -> None:
     """Do jobs until the front hangs up; `scratch` is this worker's own folder and is emptied after each job."""
     sock.sendall(frame({"ready": True, **_memory()}))
-    while (order := _receive(sock)) is not None:
+    for order in _orders(sock):
         sock.sendall(_answer(order, perform, scratch, largest_body))
         empty(scratch)
+
+
+def _orders(sock: socket.socket) -> Iterator[dict[str, Any]]:
+    """What the front asks for, until it hangs up; each original is open until the next order is taken."""
+    while True:
+        handed: list[int] = []
+        try:
+            if (order := _receive(sock, handed)) is None:
+                return
+            if handed:
+                order["job"]["path"] = f"{ORIGINALS}/{handed[0]}"
+            yield order
+        finally:
+            for descriptor in handed:
+                os.close(descriptor)
 
 
 def empty(folder: Path) -> None:
@@ -116,19 +152,21 @@ def _put(body: bytes | Path, result: Path, largest_body: int) -> tuple[dict[str,
     return {"file": len(body)}, b""
 
 
-def _receive(sock: socket.socket) -> dict[str, Any] | None:
-    prefix = _exactly(sock, PREFIX.size)
+def _receive(sock: socket.socket, handed: list[int]) -> dict[str, Any] | None:
+    """One order; descriptors that come with it are added to `handed`."""
+    prefix = _exactly(sock, PREFIX.size, handed)
     if prefix is None:
         return None
     header_size, _ = PREFIX.unpack(prefix)
-    text = _exactly(sock, header_size)
+    text = _exactly(sock, header_size, handed)
     return None if text is None else dict(json.loads(text))
 
 
-def _exactly(sock: socket.socket, size: int) -> bytes | None:
+def _exactly(sock: socket.socket, size: int, handed: list[int]) -> bytes | None:
     data = bytearray()
     while len(data) < size:
-        part = sock.recv(size - len(data))
+        part, descriptors, _, _ = socket.recv_fds(sock, size - len(data), 1, socket.MSG_CMSG_CLOEXEC)
+        handed += descriptors
         if not part:
             return None
         data += part
@@ -158,9 +196,19 @@ def confine(memory: int) -> None:
         Path("/proc/self/oom_score_adj").write_text("500")
 
 
+def keep_private() -> None:
+    """Hide the memory and the environment of this process from others of its user; for the front, which has the keys.
+
+    Debuggers and profilers such as py-spy then need root, and no core is dumped. What it executes is not hidden.
+    """
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
 def main(arguments: Sequence[str], load: Callable[[], Perform]) -> None:
     """Be a worker; `arguments`: the descriptor of its socket, its own folder, its memory and largest body in bytes."""
     descriptor, scratch, memory, largest_body = arguments
+    if not Path(ORIGINALS, descriptor).exists():
+        raise SystemExit(f"a worker reads originals by way of {ORIGINALS}, which is not there: is /proc mounted?")
     confine(int(memory))
     perform = load()
     folder = Path(scratch)

@@ -126,6 +126,8 @@ class Pool:
             raise
         finally:
             self._tickets.discard(ticket)
+            if ticket.worker is None:  # else the original may be about to be sent
+                ticket.release()
 
     def stats(self) -> PoolStats:
         """Count what is there; costs microseconds."""
@@ -148,7 +150,9 @@ class Pool:
         number = next(self._numbers)
         result = self._scratch.folder / f"result-{number}"
         order = frame({"id": number, "job": dict(job.payload), "result": str(result)})
-        ticket = Ticket(number, job, order, result, asyncio.get_running_loop().create_future(), time.monotonic())
+        done: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        original = None if job.descriptor is None else os.dup(job.descriptor)
+        ticket = Ticket(number, job, order, result, done, time.monotonic(), original)
         self._tickets.add(ticket)
         return ticket
 
@@ -223,6 +227,8 @@ class Pool:
         started, rss, why = time.monotonic(), 0, ""
         if ticket.done.done():  # the client left in between
             self._line.finish(ticket)
+            ticket.worker = None
+            ticket.release()
             return rss
         if not ticket.finish_by:
             ticket.queued, ticket.finish_by = started - ticket.joined, started + ticket.job.deadline
@@ -230,7 +236,7 @@ class Pool:
         outcome: Reply | Refusal
         try:
             async with asyncio.timeout(ticket.finish_by - started):
-                header, body = await worker.ask(ticket.frame)
+                header, body = await worker.ask(ticket.frame, ticket.original)
             outcome, rss = ticket.read(header, body, time.monotonic() - started)
             self._done += 1
             self._poison.forgive(ticket.job.identity)
@@ -252,6 +258,7 @@ class Pool:
             self._poison.strike(ticket.job.identity)
         if why not in WORTH_A_SECOND_TRY or not self._try_again(ticket):
             ticket.settle(outcome)
+            ticket.release()
         return rss
 
     def _try_again(self, ticket: Ticket) -> bool:

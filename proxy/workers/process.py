@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import os
 import signal
 import socket
@@ -98,10 +99,15 @@ class Worker:
         """Wait until it says that it can work; raises WorkerEnded or WorkerLied."""
         await self._receive()
 
-    async def ask(self, frame: bytes) -> tuple[dict[str, Any], bytes]:
-        """Send one job and wait for the reply; raises WorkerEnded, WorkerUnreached or WorkerLied."""
+    async def ask(self, frame: bytes, original: int | None = None) -> tuple[dict[str, Any], bytes]:
+        """Send one job, with a descriptor of its original, and wait for the reply.
+
+        Raises WorkerEnded, WorkerUnreached or WorkerLied.
+        """
         try:
-            await self._loop.sock_sendall(self._sock, frame)
+            sent = 0 if original is None else await self._hand_over(frame, original)
+            if sent < len(frame):
+                await self._loop.sock_sendall(self._sock, memoryview(frame)[sent:])
             return await self._receive()
         except OSError as unread:
             # A socket that is closed with bytes unread resets the connection; after they were read it is a plain end.
@@ -145,12 +151,25 @@ class Worker:
         self.ended.set_result(self._process.wait())
         self.dismiss()
 
+    async def _hand_over(self, frame: bytes, original: int) -> int:
+        """Send a descriptor with the first bytes of a frame; returns how many went."""
+        while True:
+            try:
+                return socket.send_fds(self._sock, [frame], [original])
+            except BlockingIOError:
+                writable: asyncio.Future[None] = self._loop.create_future()
+                self._loop.add_writer(self._sock, _wake, writable)
+                try:
+                    await writable
+                finally:
+                    self._loop.remove_writer(self._sock)
+
     async def _receive(self) -> tuple[dict[str, Any], bytes]:
         header_size, body_size = PREFIX.unpack(await self._exactly(PREFIX.size))
         if header_size > LARGEST_HEADER or body_size > self._largest_body:
             raise WorkerLied(f"a header of {header_size} and a body of {body_size} bytes")
         try:
-            header = json.loads(await self._exactly(header_size))
+            header = json.loads(await self._exactly(header_size), parse_float=_finite, parse_constant=_finite)
         except (ValueError, RecursionError) as error:
             raise WorkerLied("a header that is not JSON") from error
         if not isinstance(header, dict):
@@ -166,3 +185,16 @@ class Worker:
                 raise WorkerEnded
             got += part
         return data
+
+
+def _wake(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
+
+
+def _finite(text: str) -> float:
+    """A number; NaN would outlive the job in every sum that it gets into."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value

@@ -1,6 +1,7 @@
 """A job on its way through the pool: what goes in, what comes out, and what is told to who waits for it."""
 
 import asyncio
+import os
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,6 +21,7 @@ class Job:
 
     `payload` is what JSON can carry; `identity` names the work in the poison list. `deadline` is seconds of working;
     `cost` the milliseconds and `memory` the bytes that it will take by estimate; a lower `rank` goes first.
+    `descriptor` is the original, which the worker finds under "path"; it has to be open only when `run` is called.
     When `run` is cancelled, a job that waits leaves the line; one that runs is left to finish, which mostly costs less
     than a new process, and its result is dropped; `stop_if_unwanted` ends the worker instead.
     """
@@ -31,6 +33,7 @@ class Job:
     memory: int
     rank: int = 0
     stop_if_unwanted: bool = False
+    descriptor: int | None = None
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,18 @@ class Ticket:
     result: Path
     done: asyncio.Future[Reply]
     joined: float
+    original: int | None  # a descriptor of its own
     patience: asyncio.TimerHandle | None = None
     queued: float = 0.0
     finish_by: float = 0.0  # set when work begins; a second try has what the first one left
     lost: int = 0  # workers
     worker: Worker | None = None  # while it runs
+
+    def release(self) -> None:
+        """Close the original; a second time does nothing."""
+        if self.original is not None:
+            os.close(self.original)
+            self.original = None
 
     def settle(self, outcome: Reply | Refusal) -> None:
         """Tell who waits what became of the job, and leave no file behind that nobody takes."""
