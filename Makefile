@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PORT ?= 8300
 
-.PHONY: setup run test lint docs lock bench clean
+.PHONY: setup run test lint docs lock bench soak clean
 
 setup: .venv/ready
 
@@ -38,6 +38,9 @@ lock:
 bench: setup
 	./tests/system-packages
 	$(BIN)/python -m bench
+
+soak: setup
+	DARKROOM_SOAK=10 $(BIN)/python -m pytest -s tests/test_faults.py tests/test_workers.py tests/test_pressure.py
 
 clean:
 	rm -rf .venv samples bench/out

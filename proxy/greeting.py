@@ -7,7 +7,7 @@ from proxy.settings import Settings
 from signing import Address, Signer
 from transforms.formats import by_extension
 
-TRIES = ("c_limit,w_600", "c_fill,g_auto,h_400,w_400/e_blur:200,f_webp,r_max", "f_json")
+TRIES = ("w_600", "c_fill,g_auto,h_400,w_400/e_blur:200,f_webp,r_max", "f_json")
 
 
 def greeting(settings: Settings, port: int) -> str:

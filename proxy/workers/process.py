@@ -38,7 +38,7 @@ def worker_environment(front: Mapping[str, str], allocators: Sequence[Path] = JE
     passed = {name: value for name, value in front.items() if name in PASSED_ON or name.startswith(PASSED_ON_FAMILIES)}
     jemalloc = next((path for path in allocators if path.exists()), None)
     tuning = {"MALLOC_ARENA_MAX": "2"} if jemalloc is None else {"LD_PRELOAD": str(jemalloc), "MALLOC_CONF": DECAY}
-    return {**passed, "VIPS_CONCURRENCY": "1", **tuning}
+    return {**passed, "VIPS_CONCURRENCY": "1", "OPENBLAS_NUM_THREADS": "1", **tuning}
 
 
 class WorkerEnded(Exception):
