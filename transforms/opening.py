@@ -65,7 +65,10 @@ def memory_told() -> Iterator[None]:
         raise
 
 
-_STARVED = re.compile(r"out of memory|Insufficient memory|Memory allocation error \(|Error creating thread")
+# An AV1 encoder has no other reason to fail on pixels that are whole.
+_STARVED = re.compile(
+    r"out of memory|Insufficient memory|Memory allocation error \(|Error creating thread|Encoder plugin generated an error"
+)
 
 
 @contextmanager
