@@ -67,7 +67,8 @@ def memory_told() -> Iterator[None]:
 
 # An AV1 encoder has no other reason to fail on pixels that are whole.
 _STARVED = re.compile(
-    r"out of memory|Insufficient memory|Memory allocation error \(|Error creating thread|Encoder plugin generated an error"
+    r"out of memory|Insufficient memory|Memory allocation error \(|Error creating thread"
+    r"|Encoder plugin generated an error"
 )
 
 
