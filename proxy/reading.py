@@ -141,7 +141,7 @@ class Reader:
                     rules.append(place.public)
         else:
             rule = self._policies.get(verified.kid)
-            if verified.scope is not None and not (rule and (rule.presets_only or rule.ladder)):
+            if verified.scope is not None and not (rule and rule.finite):
                 raise Forbidden("a scoped signature goes with a key whose policy has a ladder or presets only")
             rules += [rule] if rule else []
         if place.formats is not None:
@@ -182,6 +182,7 @@ class FormatsAlone:
     presets: None = None
     largest: None = None
     ladder: tuple[int, ...] = ()
+    finite: bool = False
 
 
 WORDS = {

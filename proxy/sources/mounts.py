@@ -5,9 +5,7 @@ from dataclasses import dataclass
 
 from proxy.failures import Forbidden, NoSuchOriginal
 from proxy.sources.source import Closed, Source
-
-RESERVED = frozenset({"api", "health", "ready", "metrics", "ui"})
-"""First segments that are never a source."""
+from signing.address import RESERVED
 
 _REMOTE = ("https://", "http://")
 
