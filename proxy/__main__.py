@@ -64,10 +64,11 @@ def serve(
 ) -> None:
     """Run the server until a signal ends it."""
     from proxy import log
-    from proxy.app import build, listen, server
+    from proxy.app import build
     from proxy.budget import BudgetError
     from proxy.greeting import greeting
     from proxy.metrics import LOG_DROPPED
+    from proxy.server import listen, server
     from proxy.settings import Settings, SettingsError, check_exposure, load
     from signing import BadKey
     from transforms.worker import keep_private
@@ -106,7 +107,13 @@ def serve(
         listener = listen(settings.host, settings.port)
         application.metrics.watch(lambda: [(LOG_DROPPED, (), logging.dropped)])
         said = greeting(settings, listener.getsockname()[1])
-        running = server(settings, application, lambda: print(said, flush=True), reread)
+        running = server(
+            settings,
+            application.asgi,
+            application.phase,
+            replace=lambda: application.replace(reread()),
+            announce=lambda: print(said, flush=True),
+        )
         running.run(sockets=[listener])
     except (BudgetError, BadKey, ValueError) as error:
         raise _failed(str(error)) from None

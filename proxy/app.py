@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import signal
-import socket
 import sys
 import tempfile
 import time
@@ -14,7 +12,6 @@ from pathlib import Path
 from typing import Self
 
 import structlog
-import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -31,12 +28,12 @@ from proxy.handlers.status import Status
 from proxy.handlers.visitors import Visitors
 from proxy.metrics import Metrics
 from proxy.pressure import Siblings
-from proxy.protocol import BoundedProtocol, room_for_connections
 from proxy.reading import Place, Reader
 from proxy.records import Records
 from proxy.refinement import Refinement
 from proxy.rendering import Renderer, Watch
 from proxy.rendition import Bounds, Rendition
+from proxy.server import Phase
 from proxy.settings import Settings
 from proxy.settings.mounts import Mount as MountSettings
 from proxy.sources.file import FileSource
@@ -57,16 +54,7 @@ CHEAP = 250.0
 """Milliseconds below which work may use the worker that is kept free: every usual rendition, but no refined AVIF."""
 BEHIND = 1
 """The rank of work that nobody waits for."""
-BACKLOG = 2048
 WORKER = (sys.executable, "-m", "transforms.worker")
-
-
-@dataclass
-class Phase:
-    """What the server is about to do, for those who ask whether it is ready."""
-
-    started: bool = False
-    draining: bool = False
 
 
 @dataclass(frozen=True)
@@ -309,78 +297,3 @@ def _readiness(phase: Phase, pools: Mapping[str, Pool]) -> dict[str, object]:
     """Ready is who has started and is not about to stop; a full queue or a missing cache does not count."""
     crews = {name: vars(pool.stats()) | {"kills": dict(pool.stats().kills)} for name, pool in pools.items()}
     return {"ready": phase.started and not phase.draining, "draining": phase.draining, "pools": crews}
-
-
-class Server(uvicorn.Server):
-    """uvicorn that goes on accepting for a while after being told to stop: load balancers look away first."""
-
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        phase: Phase,
-        drain_seconds: float,
-        announce: Callable[[], None],
-        reload: Callable[[], None],
-    ) -> None:
-        """`announce` is called when requests can come, `reload` on SIGHUP."""
-        super().__init__(config)
-        self._phase, self._drain_seconds, self._announce, self._reload = phase, drain_seconds, announce, reload
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
-        self._announce()
-
-    def handle_exit(self, sig: int, frame: object) -> None:
-        """The first SIGTERM drains; a second signal, or Ctrl-C, stops and finishes; another one stops at once.
-
-        The signal is not sent again afterwards, as uvicorn does: to be stopped by one is no failure.
-        """
-        self.force_exit = self.should_exit
-        if sig == signal.SIGTERM and not self._phase.draining and self._drain_seconds > 0:
-            log.info("draining", seconds=self._drain_seconds)
-            asyncio.get_running_loop().call_later(self._drain_seconds, setattr, self, "should_exit", True)
-        else:
-            self.should_exit = True
-        self._phase.draining = True
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there. Raises OSError."""
-    host = host.strip("[]")
-    return socket.create_server(
-        (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=BACKLOG
-    )
-
-
-def server(
-    settings: Settings,
-    application: Application,
-    announce: Callable[[], None] = lambda: None,
-    reload: Callable[[], Settings] | None = None,
-) -> Server:
-    """The HTTP server of an application; `reload` reads the settings anew, or raises."""
-
-    def replace_settings() -> None:
-        try:
-            application.replace(reload() if reload else settings)
-        except Exception as error:
-            log.error("the settings are as before: those that are there now cannot be used", why=str(error))
-        else:
-            log.info("keys, presets and mounts are those of the settings now")
-
-    config = uvicorn.Config(
-        application.asgi,
-        loop="uvloop",
-        http=BoundedProtocol,
-        limit_concurrency=room_for_connections(),
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        backlog=BACKLOG,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=int(settings.stop_seconds),
-    )
-    return Server(config, application.phase, settings.drain_seconds, announce, replace_settings)

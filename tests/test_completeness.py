@@ -27,7 +27,6 @@ from transforms.plan import Plan
 PACKAGES = ("signing", "transforms", "proxy", "bench")
 
 LONG = {
-    "proxy/app.py": "the composition root: everything that is made is made here",
     "proxy/caching.py": "validators, dates, ranges, ages and names: pure functions that are read one at a time",
     "transforms/operations/geometry.py": "the twelve modes of a resize are one class",
     "transforms/scans.py": "one format, read and written: the scans of a JPEG",

@@ -31,6 +31,8 @@ RULES: dict[str, set[str]] = {
         "cachetools", "proxy.answer", "proxy.caching", "proxy.log", "proxy.metrics", "proxy.negotiation",
         "proxy.wire",
     },
+    "proxy.server": {"structlog", "uvicorn", "proxy.edge", "proxy.protocol", "proxy.settings"},
+    "proxy.refinement": {"proxy.flights", "proxy.log", "proxy.rendition"},
     "proxy.protocol": {"uvicorn", "httptools"},
     "proxy.wire": {"proxy.answer", "proxy.caching", "proxy.negotiation", "proxy.stores"},
     "proxy.answer": {"proxy.caching", "proxy.stores"},
@@ -119,7 +121,7 @@ def test_transforms_know_nothing_of_the_web() -> None:
 
 def test_the_front_never_loads_pixels() -> None:
     """Everything that serves, imported: neither libvips nor FFmpeg nor numpy comes with it."""
-    code = "import sys, proxy.app, proxy.doctor, proxy.reference; print(*sys.modules)"
+    code = "import sys, proxy.app, proxy.server, proxy.doctor, proxy.reference; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"pyvips", "av", "numpy", "pi_heif", "pylibjxl", "pypdfium2"} & set(loaded)
 

@@ -1,0 +1,102 @@
+"""The HTTP server's life: listening, draining, reloading, stopping."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+import uvicorn
+
+from proxy.edge import App
+from proxy.protocol import BoundedProtocol, room_for_connections
+from proxy.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+BACKLOG = 2048
+
+
+@dataclass
+class Phase:
+    """What the server is about to do, for those who ask whether it is ready."""
+
+    started: bool = False
+    draining: bool = False
+
+
+class Server(uvicorn.Server):
+    """uvicorn that goes on accepting for a while after being told to stop: load balancers look away first."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        phase: Phase,
+        drain_seconds: float,
+        announce: Callable[[], None],
+        reload: Callable[[], None],
+    ) -> None:
+        """`announce` is called when requests can come, `reload` on SIGHUP."""
+        super().__init__(config)
+        self._phase, self._drain_seconds, self._announce, self._reload = phase, drain_seconds, announce, reload
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
+        self._announce()
+
+    def handle_exit(self, sig: int, frame: object) -> None:
+        """The first SIGTERM drains; a second signal, or Ctrl-C, stops and finishes; another one stops at once.
+
+        The signal is not sent again afterwards, as uvicorn does: to be stopped by one is no failure.
+        """
+        self.force_exit = self.should_exit
+        if sig == signal.SIGTERM and not self._phase.draining and self._drain_seconds > 0:
+            log.info("draining", seconds=self._drain_seconds)
+            asyncio.get_running_loop().call_later(self._drain_seconds, setattr, self, "should_exit", True)
+        else:
+            self.should_exit = True
+        self._phase.draining = True
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises OSError."""
+    host = host.strip("[]")
+    return socket.create_server(
+        (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=BACKLOG
+    )
+
+
+def server(
+    settings: Settings,
+    application: App,
+    phase: Phase,
+    replace: Callable[[], None],
+    announce: Callable[[], None] = lambda: None,
+) -> Server:
+    """The HTTP server of an application; `replace` goes on with the settings as they are now, or raises."""
+
+    def reload() -> None:
+        try:
+            replace()
+        except Exception as error:
+            log.error("the settings are as before: those that are there now cannot be used", why=str(error))
+        else:
+            log.info("keys, presets and mounts are those of the settings now")
+
+    config = uvicorn.Config(
+        application,
+        loop="uvloop",
+        http=BoundedProtocol,
+        limit_concurrency=room_for_connections(),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=int(settings.stop_seconds),
+    )
+    return Server(config, phase, settings.drain_seconds, announce, reload)
