@@ -36,6 +36,7 @@ from proxy.rendition import Bounds, Rendition
 from proxy.server import Phase
 from proxy.settings import Settings
 from proxy.settings.mounts import Mount as MountSettings
+from proxy.shrunk import ShrunkOriginals
 from proxy.sources.file import FileSource
 from proxy.sources.mounts import Mounts
 from proxy.stores.disk import DiskStore
@@ -115,6 +116,8 @@ def build(settings: Settings, budget: Budget | None = None) -> Application:
     bounds, freshness = dict(site.bounds), dict(site.freshness)
     store = _store(settings, budget, metrics)
     pools = _pools(settings, budget, metrics)
+    shrunk = ShrunkOriginals(budget.pixels)
+    metrics.watch_store("pixels", shrunk.stats)
     renderer = Renderer(
         pictures=pools["pictures"],
         drawings=pools["drawings"],
@@ -122,6 +125,7 @@ def build(settings: Settings, budget: Budget | None = None) -> Application:
         limits=lambda mount: bounds[mount].limits,
         deadline=settings.deadline,
         deadline_svg=settings.deadline_svg,
+        shrunk=shrunk,
         watch=_watch(metrics),
     )
     delivery = Delivery(
@@ -163,6 +167,7 @@ def build(settings: Settings, budget: Budget | None = None) -> Application:
         async with AsyncExitStack() as closing:
             closing.push_async_callback(_close, store)
             closing.push_async_callback(_close_all, sources)
+            closing.callback(shrunk.close)
             for pool in pools.values():
                 closing.push_async_callback(pool.close, settings.stop_seconds)
             await asyncio.gather(*(pool.start() for pool in pools.values()))

@@ -29,6 +29,11 @@ UNTOUCHED = 192 * MIB
 The kernel's limit on a process counts it: the four pictures above need limits 91 to 192 MiB above what they fill.
 """
 
+USUAL_PIXELS = 512 * MIB
+PIXELS_SHARE = 8
+"""Shrunk originals may have an eighth of the memory where that is not set. Files hold them, so what the kernel keeps of
+them in memory is no part of the sum: it gives that back as soon as somebody needs it."""
+
 USUAL_CACHE = 256 * MIB
 CACHE_SHARE = 16
 """The cache in memory is a sixteenth of it where it is not set."""
@@ -63,6 +68,8 @@ class Budget:
     memory_cache: int
     recycle_rss: int
     machine: Machine
+    pixels: int = 0
+    """Bytes of shrunk originals, in files."""
     front: int = FRONT
     drawings: int = DRAWINGS
 
@@ -105,7 +112,9 @@ def plan_budget(settings: Settings, machine: Machine) -> Budget:
     workers = settings.workers or max(1, min(math.ceil(machine.cpus), fitting))
     share = room // (workers + DRAWINGS) // MIB * MIB
     worker = int(settings.worker_memory or max(LEAST_WORKER, min(USUAL_WORKER, share)))
-    budget = Budget(workers, worker, cache, min(settings.recycle_rss, worker), machine)
+    usual_pixels = min(USUAL_PIXELS, machine.memory // PIXELS_SHARE // MIB * MIB)
+    pixels = usual_pixels if settings.pixels_bytes is None else int(settings.pixels_bytes)
+    budget = Budget(workers, worker, cache, min(settings.recycle_rss, worker), machine, pixels)
     if budget.total > machine.memory:
         raise BudgetError(f"the memory does not suffice:\n{budget}\n{_remedy(settings)}")
     return budget

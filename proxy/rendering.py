@@ -2,15 +2,17 @@
 
 import asyncio
 import copy
+import functools
 import json
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from proxy.rendition import Rendition
+from proxy.shrunk import ShrunkOriginals, Turn
 from proxy.sources.mounts import Mounted
 from proxy.sources.source import Original
 from proxy.stores.result import Result, Scratch, Store
@@ -20,6 +22,7 @@ from transforms.formats import FORMATS
 from transforms.headers import Header
 from transforms.limits import Cost, Limits, estimate
 from transforms.params import plain
+from transforms.shrunk import Layer, wanted
 from transforms.sniff import HEAD, sniff
 
 DRAWINGS = (*(row.name for row in FORMATS.values() if row.vector), "xml", "gzip")
@@ -100,6 +103,7 @@ class Renderer:
     limits: Callable[[str], Limits]
     deadline: float
     deadline_svg: float
+    shrunk: ShrunkOriginals
     watch: Watch
     brake: Brake = field(default_factory=Brake)
 
@@ -114,25 +118,12 @@ class Renderer:
         )
 
     async def _make(self, rendition: Rendition, grade: str, tags: Collection[str], rank: int) -> Result:
-        mounted, started = rendition.mounted, time.monotonic()
-        cost, drawing = self.cost(rendition, grade), FORMATS[rendition.header.kind].vector
-        original = await opened(mounted, rendition.record.version)
-        try:
-            fetched = time.monotonic() - started
-            self.watch.read(mounted.name, original.size)
-            reply = await (self.drawings if drawing else self.pictures).run(
-                Job(
-                    payload=self._payload(rendition, grade),
-                    identity=f"{rendition.key}.{grade}",
-                    deadline=self.deadline_svg if drawing else self.deadline,
-                    cost=cost.milliseconds,
-                    memory=cost.memory,
-                    rank=rank,
-                    descriptor=original.descriptor,
-                )
-            )
-        finally:
-            del original  # or the traceback of a refusal would hold it open for as long as somebody holds the refusal
+        mounted, header = rendition.mounted, rendition.header
+        target = wanted(rendition.plan, header, rendition.focus) if rendition.format in FORMATS else None
+        name = f"{mounted.name}\n{mounted.key}\n{rendition.record.version}"
+        saves = estimate(header, "jpg", LOOK).milliseconds if target else 0.0
+        async with self.shrunk.turn(name, header, target, saves=saves, behind=rank > 0) as turn:
+            reply, cost, fetched = await self._worked(rendition, grade, rank, turn)
         # The worker reads the file that was opened here, but nothing is kept of one that was written meanwhile.
         if (await mounted.source.stat(mounted.key)).version != rendition.record.version:
             if isinstance(reply.body, Path):
@@ -159,6 +150,32 @@ class Renderer:
         self.watch.made(rendition, grade, cost, reply, size)
         return await self.store.put(rendition.key, result, tags)
 
+    async def _worked(self, rendition: Rendition, grade: str, rank: int, turn: Turn) -> tuple[Reply, Cost, float]:
+        """Have a worker make it; returns what came back, what it was expected to cost, and the seconds of fetching."""
+        started, drawing = time.monotonic(), FORMATS[rendition.header.kind].vector
+        cost = self.cost(rendition, grade, turn.layer)
+        job = Job(
+            payload=self._payload(rendition, grade),
+            identity=f"{rendition.key}.{grade}",
+            deadline=self.deadline_svg if drawing else self.deadline,
+            cost=cost.milliseconds,
+            memory=cost.memory,
+            rank=rank,
+        )
+        if held := turn.held:
+            shared = {"shared": held.shrunk.to_dict()}
+            return await self.pictures.run(replace(job, late=lambda: shared, descriptor=held.descriptor)), cost, 0.0
+        if lead := turn.lead:
+            job = replace(job, late=lead.begin, aside=functools.partial(self.shrunk.keep, lead))
+        original = await opened(rendition.mounted, rendition.record.version)
+        try:
+            fetched = time.monotonic() - started
+            self.watch.read(rendition.mounted.name, original.size)
+            pool = self.drawings if drawing else self.pictures
+            return await pool.run(replace(job, descriptor=original.descriptor)), cost, fetched
+        finally:
+            del original  # or the traceback of a refusal would hold it open for as long as somebody holds the refusal
+
     async def probe(self, original: Original) -> Header:
         """The header of an original whose kind takes a library to read."""
         drawing = sniff(await asyncio.to_thread(original.head, HEAD)) in DRAWINGS
@@ -174,12 +191,13 @@ class Renderer:
         )
         return Header.from_dict(reply.meta["header"])
 
-    def cost(self, rendition: Rendition, grade: str) -> Cost:
-        """What it will take to make a rendition, from the header alone."""
+    def cost(self, rendition: Rendition, grade: str, layer: Layer | None = None) -> Cost:
+        """What it will take to make a rendition, from the header alone, or from pixels that are there."""
         if rendition.format not in FORMATS:
             return estimate(rendition.header, "jpg", min(LOOK, rendition.header.pixels))
         size = max(rendition.sizes, key=lambda size: size.width * size.height)
-        return estimate(rendition.header, rendition.format, size.width * size.height, grade=grade)
+        pixels = layer.width * layer.height if layer else None
+        return estimate(rendition.header, rendition.format, size.width * size.height, grade=grade, pixels=pixels)
 
     def _payload(self, rendition: Rendition, grade: str) -> dict[str, Any]:
         common = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from transforms.errors import InvalidOption
-from transforms.worker import Perform, frame, main
+from transforms.worker import Aside, Perform, frame, main
 
 HELD: list[bytearray] = []
 
@@ -19,7 +19,7 @@ def front() -> socket.socket:
     return socket.socket(fileno=os.dup(int(sys.argv[1])))
 
 
-def perform(job: dict[str, Any], scratch: Path) -> tuple[dict[str, Any], bytes | Path]:
+def perform(job: dict[str, Any], scratch: Path, aside: Aside) -> tuple[dict[str, Any], bytes | Path]:
     body: bytes | Path = b""
     match job["do"]:
         case "nothing":
@@ -29,6 +29,14 @@ def perform(job: dict[str, Any], scratch: Path) -> tuple[dict[str, Any], bytes |
         case "file":
             body = scratch / "drawn"
             body.write_bytes(bytes(job["size"]))
+        case "aside":
+            for _ in range(job.get("times", 1)):
+                if "bytes" in job:
+                    aside.path.write_text(job["bytes"])
+                aside.announce(job["facts"])
+            time.sleep(job.get("seconds", 0))
+        case "half aside":
+            aside.path.write_text("half")
         case "sleep":
             time.sleep(job["seconds"])
         case "spin":

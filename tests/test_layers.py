@@ -44,7 +44,10 @@ RULES: dict[str, set[str]] = {
     "proxy.pressure": {
         "cachetools", "proxy.failures", "proxy.negotiation", "proxy.rendition", "proxy.stores", "transforms",
     },
-    "proxy.rendering": {"proxy.rendition", "proxy.sources", "proxy.stores", "proxy.workers", "transforms"},
+    "proxy.shrunk": {"structlog", "proxy.stores", "transforms"},
+    "proxy.rendering": {
+        "proxy.rendition", "proxy.shrunk", "proxy.sources", "proxy.stores", "proxy.workers", "transforms",
+    },
     "proxy.rendition": {
         "proxy.failures", "proxy.negotiation", "proxy.reading", "proxy.records", "proxy.sources", "signing",
         "transforms",

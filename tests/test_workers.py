@@ -31,7 +31,7 @@ from transforms.errors import InvalidOption
 from transforms.headers import Header
 from transforms.limits import Limits
 from transforms.probe import probe
-from transforms.worker import LONGEST_TEXT, PREFIX, frame, refusal_from_fields, serve
+from transforms.worker import LONGEST_TEXT, PREFIX, Aside, frame, refusal_from_fields, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -539,7 +539,7 @@ def test_a_worker_takes_one_original_and_closes_what_else_is_sent(tmp_path: Path
     ours, theirs = socket.socketpair()
     seen: list[tuple[bytes, int]] = []
 
-    def perform(job: dict[str, Any], scratch: Path) -> tuple[dict[str, Any], bytes]:
+    def perform(job: dict[str, Any], scratch: Path, aside: Aside) -> tuple[dict[str, Any], bytes]:
         seen.append((Path(job["path"]).read_bytes(), descriptors()))
         return {}, b""
 

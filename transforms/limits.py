@@ -157,17 +157,21 @@ def estimate(
     *,
     shrink: int | None = None,
     grade: str = "first",
+    pixels: int | None = None,
 ) -> Cost:
     """What it costs to make a result of `output_pixels` (one frame's) from an original.
 
     `shrink` is the reduction while a JPEG is decoded: 1, 2, 4, 8, or None for the largest that leaves enough. Where the
-    result moves, every frame of an animated original is decoded and written.
+    result moves, every frame of an animated original is decoded and written. `pixels` are those that another worker has
+    decoded already.
     """
     writing = _WRITING[output_format]
     row = FORMATS[output_format]
     frames = header.frames if row.animation and FORMATS[header.kind].animation else 1
     written = output_pixels * frames / _MILLION
-    if header.kind == "jpg":
+    if pixels is not None:
+        reading, decoded, held = 0.0, pixels / _MILLION, 0.0
+    elif header.kind == "jpg":
         shrink = shrink or _shrink(header.pixels, output_pixels)
         reading, decoded, held = _read_jpeg(header, shrink)
     else:

@@ -42,6 +42,8 @@ class Opened:
     """How often an animation runs; 0 is for ever."""
     metadata: dict[str, bytes] = field(default_factory=dict)
     """The file's EXIF, XMP and IPTC by libvips' names."""
+    covered: tuple[float, float] | None = None
+    """Of one frame held in memory, how many of its columns and rows the original covers: the last may be a part."""
 
 
 def guard() -> None:
@@ -101,8 +103,10 @@ def open_original(
     opener = _OPENERS.get(header.kind)
     if opener is None:
         raise UnsupportedFormat(f"{header.kind} is not read here")
+    ask = _Ask(path, header, page, target, limits, animated and not loading.page)
     with damage_refused(header):
-        images = opener(_Ask(path, header, page, target, limits, animated and not loading.page))
+        quick = _quickly(ask)
+        images = [quick[0]] if quick else opener(ask)
     first, many = images[0], len(images) > 1
     return Opened(
         frames=images,
@@ -110,11 +114,12 @@ def open_original(
         orientation=header.orientation,
         delays=_field(first, "delay", [])[: len(images)] if many else [],
         loop=_field(first, "loop", 0) if many else 0,
-        metadata={name: bytes(first.get(name)) for name in _METADATA if first.get_typeof(name)},
+        metadata={name: bytes(first.get(name)) for name in METADATA if first.get_typeof(name)},
+        covered=quick[1] if quick else None,
     )
 
 
-_METADATA = ("exif-data", "xmp-data", "iptc-data")
+METADATA = ("exif-data", "xmp-data", "iptc-data")
 
 
 def _field(image: Image, name: str, default: Any) -> Any:
@@ -139,25 +144,35 @@ class _Ask:
         return max(self.target.width / self.header.width, self.target.height / self.header.height)
 
 
-def _jpg(ask: _Ask) -> list[Image]:
-    """The JPEG by the quickest way that shows the same: scaled as it is decoded, or without scans that do not show."""
-    shrink = turbo.reduction(ask.header, ask.target) if ask.target else 1
-    # Nothing but its header is read until pixels are asked for.
-    whole = Image.jpegload(str(ask.path), shrink=shrink, access="sequential", fail_on="error")
-    quick = ask.target is not None and turbo.available() and turbo.suits(ask.header, ask.target)
-    if not quick and not (ask.header.progressive and shrink >= 4):
-        return [whole]
+def _quickly(ask: _Ask) -> tuple[Image, tuple[float, float]] | None:
+    """A plain JPEG decoded at once, and how much of it the original covers; None where libvips is to open it."""
+    if not (ask.target and turbo.available() and turbo.suits(ask.header, ask.target)):
+        return None
+    step = turbo.reduction(ask.header, ask.target)
     with ask.path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-        if quick and ask.target and (scaled := turbo.decode(data, ask.header, ask.target)) is not None:
-            return [_told_by(scaled, whole)]
-        less = cut(data, shrink) if ask.header.progressive else None
-    return [Image.jpegload_buffer(less, shrink=shrink, access="sequential", fail_on="error") if less else whole]
+        pixels = turbo.reduced(data, ask.header, step)
+    if pixels is None:
+        return None
+    told = told_by(pixels, Image.jpegload(str(ask.path), fail_on="error"))
+    return told, (ask.header.width / step, ask.header.height / step)
 
 
-def _told_by(pixels: Image, whole: Image) -> Image:
-    """Pixels with the metadata that the file's header tells."""
+def _jpg(ask: _Ask) -> list[Image]:
+    """The JPEG scaled as it is decoded, and without scans that do not show."""
+    shrink = turbo.reduction(ask.header, ask.target) if ask.target else 1
+    less = None
+    if ask.header.progressive and shrink >= 4:
+        with ask.path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            less = cut(data, shrink)
+    if less:
+        return [Image.jpegload_buffer(less, shrink=shrink, access="sequential", fail_on="error")]
+    return [Image.jpegload(str(ask.path), shrink=shrink, access="sequential", fail_on="error")]
+
+
+def told_by(pixels: Image, whole: Image) -> Image:
+    """Pixels with what another picture of the same original says beside them."""
     pixels = pixels.copy(xres=whole.xres, yres=whole.yres)
-    for name in ("icc-profile-data", *_METADATA):
+    for name in ("icc-profile-data", *METADATA):
         if whole.get_typeof(name):
             pixels.set_type(GValue.blob_type, name, whole.get(name))
     return pixels

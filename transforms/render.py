@@ -7,18 +7,21 @@ from pathlib import Path
 
 from pyvips import Image
 
+from transforms import turbo
 from transforms.colour_management import managed, result_profile
 from transforms.formats import FORMATS, Format
 from transforms.framing import Framing
 from transforms.headers import Header
 from transforms.image import pixels, scale
 from transforms.limits import Limits
-from transforms.opening import Opened, damage_refused, memory_told, open_original, turned
+from transforms.opening import Opened, damage_refused, memory_told, open_original, told_by, turned
 from transforms.operation import Operation, Scene, Size
 from transforms.operations.geometry import Resize
+from transforms.pixels import Sharing, left, mapped
 from transforms.plan import Plan
 from transforms.probe import probe
 from transforms.saving import check, save
+from transforms.shrunk import Shrunk, both, lying
 
 Focus = tuple[float, float]
 
@@ -43,14 +46,19 @@ def render(
     grade: str,
     limits: Limits,
     focus: Focus | None = None,
+    shared: Shrunk | None = None,
+    sharing: Sharing | None = None,
 ) -> Rendered:
-    """Open the original, run every step, write the result in the format of `row`. Raises Refusals."""
+    """Open the original, run every step, write the result in the format of `row`. Raises Refusals.
+
+    With `shared` the path is that of pixels that another worker left; `sharing` leaves them for others.
+    """
     started = time.perf_counter()
     operations = [operation for step in plan.steps for operation in step]
     first = operations.pop(0) if operations and isinstance(operations[0], Resize) else None
     space = "srgb" if row.name in _WITHOUT_PROFILE else plan.saving.space
     with damage_refused(header):
-        opened, framing = _open(path, header, plan, row, limits, first, focus)
+        opened, framing = _open(path, header, plan, row, limits, first, focus, shared, sharing)
         profile = result_profile(opened.frames[0], space)
         frames = _upright(opened, profile, framing.scaled if framing else opened.size)
         if first:
@@ -86,6 +94,8 @@ def _open(
     limits: Limits,
     first: Operation | None,
     focus: Focus | None,
+    shared: Shrunk | None,
+    sharing: Sharing | None,
 ) -> tuple[Opened, Framing | None]:
     """Open the original for a resize that comes first, which says how much of it need be read."""
     loading = plan.loading
@@ -103,15 +113,21 @@ def _open(
         # All its pixels would be held at once, so that a JPEG may be no larger than another picture.
         dataclasses.replace(limits, jpeg_megapixels=limits.picture_megapixels).check_original(header)
     target = framing.scaled if framing else None
+    if shared and target:
+        return mapped(path, shared, header, loading, lying(target, header.orientation)), framing
+    if sharing and target:
+        reach = both(lying(target, header.orientation), sharing.reach)
+        opened = open_original(path, header, loading, limits, lying(reach, header.orientation), row.animation)
+        return left(opened, header, dataclasses.replace(sharing, reach=reach)), framing
     return open_original(path, header, loading, limits, target, row.animation), framing
 
 
 def _upright(opened: Opened, profile: bytes | str | None, scaled: Size) -> list[Image]:
     """The frames in the result's colours and as they are shown, scaled first where that makes them smaller."""
-    lying = scaled if opened.orientation < 5 else Size(scaled.height, scaled.width)
-    frames = opened.frames
-    if lying.width < frames[0].width or lying.height < frames[0].height:
-        frames = [scale(frame, lying) for frame in frames]
+    size, frames = lying(scaled, opened.orientation), opened.frames
+    if size.width < frames[0].width or size.height < frames[0].height:
+        quick = turbo.resized(frames[0], size, opened.covered) if opened.covered else None
+        frames = [told_by(quick, frames[0])] if quick else [scale(frame, size) for frame in frames]
     return [turned(managed(frame, profile), opened.orientation) for frame in frames]
 
 

@@ -11,18 +11,26 @@ from transforms.formats import FORMATS
 from transforms.headers import Header
 from transforms.limits import Limits
 from transforms.opening import guard
+from transforms.operation import Size
+from transforms.pixels import Sharing
 from transforms.plan import Plan
 from transforms.probe import probe
 from transforms.render import render
+from transforms.shrunk import Shrunk
+from transforms.worker import Aside
 
 Made = tuple[dict[str, Any], bytes]
 
 
-def perform(job: Mapping[str, Any], scratch: Path) -> Made:
-    """Facts about what was made, and its bytes; `job["path"]` is where to read the original. Raises Refusals."""
+def perform(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
+    """Facts about what was made, and its bytes. Raises Refusals.
+
+    `job["path"]` is where to read the original, or with `job["shared"]` the pixels that were left of it; with
+    `job["reach"]` its pixels are left aside for results up to that size.
+    """
     _guarded()
     try:
-        return _KINDS[job["do"]](job)
+        return _KINDS[job["do"]](job, aside)
     except UnicodeDecodeError as error:
         # pyvips decodes every text field of a file, and files hold what they like.
         raise DamagedOriginal("the original holds text that is no text") from error
@@ -33,16 +41,18 @@ def _guarded() -> None:
     guard()
 
 
-def _render(job: Mapping[str, Any]) -> Made:
-    focus = job.get("focus")
+def _render(job: Mapping[str, Any], aside: Aside) -> Made:
+    path, focus, reach = Path(job["path"]), job.get("focus"), job.get("reach")
     made = render(
-        Path(job["path"]),
+        path,
         Header.from_dict(job["header"]),
         Plan.read(job["plan"]),
         FORMATS[job["format"]],
         job["grade"],
         Limits(**job["limits"]),
         (focus[0], focus[1]) if focus else None,
+        Shrunk.from_dict(job["shared"], path.stat().st_size) if "shared" in job else None,
+        Sharing(aside.path, Size(*reach), aside.announce) if reach else None,
     )
     facts = {
         "width": made.size.width,
@@ -55,13 +65,17 @@ def _render(job: Mapping[str, Any]) -> Made:
     return facts, made.data
 
 
-def _describe(job: Mapping[str, Any]) -> Made:
+def _describe(job: Mapping[str, Any], aside: Aside) -> Made:
     header = Header.from_dict(job["header"])
     return {"facts": describe(Path(job["path"]), header, Limits(**job["limits"]), gps=job["gps"])}, b""
 
 
-def _probe(job: Mapping[str, Any]) -> Made:
+def _probe(job: Mapping[str, Any], aside: Aside) -> Made:
     return {"header": probe(Path(job["path"])).to_dict()}, b""
 
 
-_KINDS: dict[str, Callable[[Mapping[str, Any]], Made]] = {"render": _render, "describe": _describe, "probe": _probe}
+_KINDS: dict[str, Callable[[Mapping[str, Any], Aside], Made]] = {
+    "render": _render,
+    "describe": _describe,
+    "probe": _probe,
+}

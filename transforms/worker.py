@@ -19,11 +19,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from transforms.errors import Refusal
 
-Perform = Callable[[dict[str, Any], Path], tuple[dict[str, Any], bytes | Path]]
+
+class Aside(NamedTuple):
+    """A place for a file beside the result, which others may use before the result is there."""
+
+    path: Path
+    announce: Callable[[dict[str, Any]], None]
+    """Told, once and when the file is whole, what JSON values say of it."""
+
+
+Perform = Callable[[dict[str, Any], Path, Aside], tuple[dict[str, Any], bytes | Path]]
 
 PREFIX = struct.Struct(">IQ")
 INLINE_BODY = 256 * 1024  # bytes; a larger body costs less as a file, which the cache renames instead of writing
@@ -84,7 +93,7 @@ def serve(sock: socket.socket, perform: Perform, scratch: Path, largest_body: in
     """Do jobs until the front hangs up; `scratch` is this worker's own folder and is emptied after each job."""
     sock.sendall(frame({"ready": True, **_memory()}))
     for order in _orders(sock):
-        sock.sendall(_answer(order, perform, scratch, largest_body))
+        sock.sendall(_answer(order, perform, scratch, largest_body, sock))
         empty(scratch)
 
 
@@ -113,14 +122,22 @@ def empty(folder: Path) -> None:
                 leftover.unlink()
 
 
-def _answer(order: Mapping[str, Any], perform: Perform, scratch: Path, largest_body: int) -> bytes:
+def aside_of(result: Path) -> Path:
+    """Where the file beside a result is put."""
+    return result.with_name(f"{result.name}.aside")
+
+
+def _answer(order: Mapping[str, Any], perform: Perform, scratch: Path, largest_body: int, sock: socket.socket) -> bytes:
     before = time.process_time()
+
+    def announce(facts: dict[str, Any]) -> None:
+        sock.sendall(frame({"id": order["id"], "aside": facts}))
 
     def measured() -> dict[str, Any]:
         return {"id": order["id"], "cpu": time.process_time() - before, **_memory()}
 
     try:
-        meta, body = perform(order["job"], scratch)
+        meta, body = perform(order["job"], scratch, Aside(aside_of(Path(order["result"])), announce))
         where, inline = _put(body, Path(order["result"]), largest_body)
         return frame({"meta": meta, **where, **measured()}, inline)
     except MemoryError:

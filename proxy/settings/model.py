@@ -73,6 +73,13 @@ class Settings(BaseSettings):
         shown="a sixteenth of the memory, up to 256MiB",
     )
 
+    pixels_bytes: Bytes | None = setting(
+        None,
+        "Most that shrunk originals take beside the cache, so that each is decoded once; 0 decodes them each time.",
+        unit="bytes",
+        shown="an eighth of the memory, up to 512MiB",
+    )
+
     workers: Whole | None = setting(
         None, "Worker processes for pictures; one more draws SVG.", shown="one per core, as memory allows", ge=1
     )

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import itertools
+import json
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from proxy.workers.scratch import Scratch
 from proxy.workers.tickets import Job, Reply, Ticket, discard
 from proxy.workers.waiting import Line
 from transforms.errors import Refusal
-from transforms.worker import frame
+from transforms.worker import aside_of
 
 __all__ = ["Job", "Pool", "PoolStats", "Reply"]
 
@@ -149,10 +150,10 @@ class Pool:
     def _ticket(self, job: Job) -> Ticket:
         number = next(self._numbers)
         result = self._scratch.folder / f"result-{number}"
-        order = frame({"id": number, "job": dict(job.payload), "result": str(result)})
+        json.dumps(job.payload)  # what JSON cannot carry is told to the caller
         done: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         original = None if job.descriptor is None else os.dup(job.descriptor)
-        ticket = Ticket(number, job, order, result, done, time.monotonic(), original)
+        ticket = Ticket(number, job, result, done, time.monotonic(), original)
         self._tickets.add(ticket)
         return ticket
 
@@ -236,7 +237,7 @@ class Pool:
         outcome: Reply | Refusal
         try:
             async with asyncio.timeout(ticket.finish_by - started):
-                header, body = await worker.ask(ticket.frame, ticket.original)
+                header, body = await worker.ask(ticket.order(), ticket.original, ticket.put_aside)
             outcome, rss = ticket.read(header, body, time.monotonic() - started)
             self._done += 1
             self._poison.forgive(ticket.job.identity)
@@ -253,6 +254,8 @@ class Pool:
             outcome = WorkerLost(f"the worker ended in the middle of this ({cause})")
         self._line.finish(ticket)
         ticket.worker = None
+        if ticket.job.aside:
+            discard(aside_of(ticket.result))  # that was begun and not told of
         if why in THE_JOBS_FAULT:
             ticket.lost += 1
             self._poison.strike(ticket.job.identity)

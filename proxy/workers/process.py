@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,13 @@ class WorkerUnreached(WorkerEnded):
 
 class WorkerLied(Exception):
     """The process sent what no worker sends."""
+
+
+Heard = Callable[[dict[str, Any]], None]
+
+
+def _nothing_more(header: dict[str, Any]) -> None:
+    raise WorkerLied("more than a reply")
 
 
 class Worker:
@@ -99,16 +106,23 @@ class Worker:
         """Wait until it says that it can work; raises WorkerEnded or WorkerLied."""
         await self._receive()
 
-    async def ask(self, frame: bytes, original: int | None = None) -> tuple[dict[str, Any], bytes]:
+    async def ask(
+        self, frame: bytes, original: int | None = None, heard: Heard = _nothing_more
+    ) -> tuple[dict[str, Any], bytes]:
         """Send one job, with a descriptor of its original, and wait for the reply.
 
+        `heard` is told what the worker says before, and raises WorkerLied where that cannot be.
         Raises WorkerEnded, WorkerUnreached or WorkerLied.
         """
         try:
             sent = 0 if original is None else await self._hand_over(frame, original)
             if sent < len(frame):
                 await self._loop.sock_sendall(self._sock, memoryview(frame)[sent:])
-            return await self._receive()
+            while True:
+                header, body = await self._receive()
+                if "aside" not in header:
+                    return header, body
+                heard(header)
         except OSError as unread:
             # A socket that is closed with bytes unread resets the connection; after they were read it is a plain end.
             raise WorkerUnreached from unread

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 from proxy.failures import WorkFailed
 from proxy.workers.process import Worker, WorkerLied
 from transforms.errors import Refusal
-from transforms.worker import refusal_from_fields
+from transforms.worker import aside_of, frame, refusal_from_fields
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class Job:
     `payload` is what JSON can carry; `identity` names the work in the poison list. `deadline` is seconds of working;
     `cost` the milliseconds and `memory` the bytes that it will take by estimate; a lower `rank` goes first.
     `descriptor` is the original, which the worker finds under "path"; it has to be open only when `run` is called.
+    `late` is what more goes into the payload, asked for when the work begins. `aside` takes the file that a worker
+    leaves beside the result before that is done: what it says of it, and an open descriptor; it has no name any more.
     When `run` is cancelled, a job that waits leaves the line; one that runs is left to finish, which mostly costs less
     than a new process, and its result is dropped; `stop_if_unwanted` ends the worker instead.
     """
@@ -34,6 +36,8 @@ class Job:
     rank: int = 0
     stop_if_unwanted: bool = False
     descriptor: int | None = None
+    late: Callable[[], Mapping[str, object]] | None = None
+    aside: Callable[[Mapping[str, Any], int], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,6 @@ class Ticket:
 
     number: int
     job: Job
-    frame: bytes
     result: Path
     done: asyncio.Future[Reply]
     joined: float
@@ -68,6 +71,26 @@ class Ticket:
     finish_by: float = 0.0  # set when work begins; a second try has what the first one left
     lost: int = 0  # workers
     worker: Worker | None = None  # while it runs
+    told: bool = False  # of a file beside the result
+
+    def order(self) -> bytes:
+        """What the worker is told, as it goes over the socket."""
+        more = self.job.late() if self.job.late else {}
+        return frame({"id": self.number, "job": {**self.job.payload, **more}, "result": str(self.result)})
+
+    def put_aside(self, header: Mapping[str, Any]) -> None:
+        """Pass on a file that the worker has left beside the result; raises WorkerLied where that cannot be."""
+        facts, take = header.get("aside"), self.job.aside
+        if header.get("id") != self.number or not isinstance(facts, dict) or take is None or self.told:
+            raise WorkerLied("what nobody asked for")
+        self.told = True
+        path = aside_of(self.result)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            path.unlink()
+        except OSError as error:
+            raise WorkerLied("of a file that is not there") from error
+        take(facts, descriptor)
 
     def release(self) -> None:
         """Close the original; a second time does nothing."""
