@@ -82,7 +82,9 @@ class FileSource:
         return self._find(key, take)
 
     def _list(self, prefix: str, most: int, wanted: Callable[[str], bool]) -> Listing:
-        folder, _, start = prefix.rpartition("/")
+        folder, slash, start = prefix.rpartition("/")
+        if slash and not folder:
+            raise _no_such_original()
         opened = self._opened(folder)
         try:
             looked_at, found = 0, []

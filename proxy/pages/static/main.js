@@ -127,5 +127,11 @@ for (const name of ["hashchange", "popstate"]) {
 
 view.setSlider(50);
 const wanted = readFragment(location.hash);
-const found = await chooser.list();
-await go(wanted.source ? wanted : { source: found.originals[0]?.source ?? "", steps: wanted.steps || "w_600,f_auto" });
+if (wanted.source) {
+  // The thumbnails come last: they would only keep the workers from what is asked for.
+  await go(wanted);
+  await chooser.list();
+} else {
+  const { originals } = await chooser.list();
+  await go({ source: originals[0]?.source ?? "", steps: wanted.steps || "w_600,f_auto" });
+}
