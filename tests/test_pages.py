@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import json
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -244,6 +245,21 @@ def test_what_the_form_needs_is_told(closed: Server, server: Server) -> None:
     assert {"jpg", "png", "svg"} <= set(told["extensions"])
     told = server.ask("/ui/options.json").json
     assert (told["presets"], told["signed"], told["largest"]) == ([], False, 300_000)
+
+
+def test_the_page_goes_on_with_settings_that_are_read_anew(folder: Path, tmp_path: Path) -> None:
+    config = tmp_path / "darkroom.toml"
+    config.write_text(f'[mounts]\nold = "{folder}"\n')
+    with serving(None, tmp_path / "server", "--config", str(config), workers=1) as running:
+        kept = drop(running, pictures.rgba()).json["source"]
+        assert running.ask("/ui/originals.json").json["folders"][0]["name"] == "old"
+        config.write_text(f'keys = ["{KEY}"]\n[presets]\ncard = "w_9"\n[mounts]\nnew = "{folder}"\n')
+        running.process.send_signal(signal.SIGHUP)
+        running.until(lambda: running.ask("/ui/originals.json").json["folders"][0]["name"] == "new")
+        told = running.ask("/ui/options.json").json
+        assert (told["presets"], told["signed"]) == (["card"], True)
+        assert running.ask(f"/w_60/{kept}").code == "unsigned"
+        assert running.ask(urls(running, kept, "t_card").json["url"]).status == 200
 
 
 def listed(server: Server, prefix: str) -> tuple[list[str], list[str]]:
