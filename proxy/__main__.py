@@ -113,6 +113,7 @@ def serve(
             application.phase,
             replace=lambda: application.replace(reread()),
             announce=lambda: print(said, flush=True),
+            larger_bodies=application.larger_bodies,
         )
         running.run(sockets=[listener])
     except (BudgetError, BadKey, ValueError) as error:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import structlog
 from starlette.applications import Starlette
@@ -23,10 +23,17 @@ from proxy.delivery import Delivery
 from proxy.edge import Edge, RecentAnswers
 from proxy.failures import OriginFailed, OriginTimedOut
 from proxy.flights import Flights
+from proxy.handlers import pages as ui
 from proxy.handlers.media import METHODS, Media
+from proxy.handlers.pages import Pages
 from proxy.handlers.status import Status
 from proxy.handlers.visitors import Visitors
 from proxy.metrics import Metrics
+from proxy.pages import dropping
+from proxy.pages.dropping import Drops
+from proxy.pages.links import Links
+from proxy.pages.originals import Tree
+from proxy.pages.playground import Playground
 from proxy.pressure import Siblings
 from proxy.reading import Place, Reader
 from proxy.records import Records
@@ -37,8 +44,10 @@ from proxy.server import Phase
 from proxy.settings import Settings
 from proxy.settings.mounts import Mount as MountSettings
 from proxy.shrunk import ShrunkOriginals
+from proxy.sources.dropped import DroppedSource
 from proxy.sources.file import FileSource
-from proxy.sources.mounts import Mounts
+from proxy.sources.mounts import Mounted, Mounts
+from proxy.sources.source import Closed, Source
 from proxy.stores.disk import DiskStore
 from proxy.stores.memory import MemoryStore
 from proxy.stores.result import Store
@@ -47,6 +56,7 @@ from proxy.wire import Manners
 from proxy.workers.poison import PoisonList
 from proxy.workers.pool import Pool, Reply
 from signing import Key, KeyRing, looks_like_step
+from transforms.headers import Header
 from transforms.limits import Cost, Limits
 
 log = structlog.get_logger(__name__)
@@ -55,6 +65,8 @@ CHEAP = 250.0
 """Milliseconds below which work may use the worker that is kept free: every usual rendition, but no refined AVIF."""
 BEHIND = 1
 """The rank of work that nobody waits for."""
+BRIEFLY = Freshness(60, 60, 0, 0, 60)
+"""How long results of dropped files are kept by those who ask: their originals are there for a while only."""
 WORKER = (sys.executable, "-m", "transforms.worker")
 
 
@@ -65,14 +77,19 @@ class Site:
     reader: Reader
     bounds: Mapping[str, Bounds]
     freshness: Mapping[str, Freshness]
+    tree: Tree
+    links: Links
 
     @classmethod
-    def of(cls, settings: Settings, sources: MutableMapping[Path, FileSource]) -> Self:
+    def of(
+        cls, settings: Settings, sources: MutableMapping[Path, FileSource], dropped: Mapping[str, DroppedSource]
+    ) -> Self:
         """Raises BadKey, and OSError and ValueError for mounts that cannot be served; `sources` are those in use."""
         ring = KeyRing.read([key.secret.get_secret_value() for key in settings.keys]) if settings.keys else None
         folders = {name: mount.url for name, mount in settings.mounts.items()}
         opened = {folder: sources.get(folder) or FileSource(folder) for folder in folders.values()}
-        mounts = Mounts({name: opened[folder] for name, folder in folders.items()}, looks_like_step=looks_like_step)
+        table: dict[str, Source] = {name: opened[folder] for name, folder in folders.items()}
+        mounts = Mounts({**table, **dropped}, looks_like_step=looks_like_step)
         reader = Reader(
             ring,
             {Key.read(key.secret.get_secret_value()).kid: key.policy for key in settings.keys},
@@ -84,8 +101,12 @@ class Site:
         )
         site = cls(
             reader,
-            {name: Bounds(_limits(settings, mount), settings.gps == "keep") for name, mount in settings.mounts.items()},
-            {name: _freshness(settings, mount) for name, mount in settings.mounts.items()},
+            {name: Bounds(_limits(settings, mount), settings.gps == "keep") for name, mount in settings.mounts.items()}
+            | {name: Bounds(Limits(**settings.limits.model_dump()), settings.gps == "keep") for name in dropped},
+            {name: _freshness(settings, mount) for name, mount in settings.mounts.items()}
+            | dict.fromkeys(dropped, BRIEFLY),
+            Tree(mounts, tuple(settings.mounts)),
+            Links(ring, settings.presets),
         )
         sources.update(opened)
         return site
@@ -101,6 +122,8 @@ class Application:
     recent: RecentAnswers
     pools: Mapping[str, Pool]
     budget: Budget
+    larger_bodies: Mapping[tuple[bytes, bytes], int]
+    """Bytes of the bodies that are read, by method and path."""
     replace: Callable[[Settings], None]
     """Go on with the keys, presets and mounts of other settings, or raise and go on as before."""
     phase: Phase = field(default_factory=Phase)
@@ -111,7 +134,8 @@ def build(settings: Settings, budget: Budget | None = None) -> Application:
     budget = budget or plan_budget(settings, find_machine())
     metrics, phase, flights = Metrics(), Phase(), Flights()
     sources: dict[Path, FileSource] = {}
-    site = Site.of(settings, sources)
+    dropped = {dropping.MOUNT: DroppedSource()} if settings.playground else {}
+    site = Site.of(settings, sources, dropped)
     # Requests that are on their way may still ask for a mount that is gone.
     bounds, freshness = dict(site.bounds), dict(site.freshness)
     store = _store(settings, budget, metrics)
@@ -128,16 +152,17 @@ def build(settings: Settings, budget: Budget | None = None) -> Application:
         shrunk=shrunk,
         watch=_watch(metrics),
     )
+    records = Records(
+        store,
+        flights,
+        renderer.probe,
+        lambda mount: bounds[mount].limits,
+        passing=(OriginFailed, OriginTimedOut),
+        clock=time.time,
+    )
     delivery = Delivery(
         reader=site.reader,
-        records=Records(
-            store,
-            flights,
-            renderer.probe,
-            lambda mount: bounds[mount].limits,
-            passing=(OriginFailed, OriginTimedOut),
-            clock=time.time,
-        ),
+        records=records,
         store=store,
         flights=flights,
         renderer=renderer,
@@ -153,13 +178,16 @@ def build(settings: Settings, budget: Budget | None = None) -> Application:
     manners = Manners(settings.corp, settings.cors_origin)
     media = Media(delivery, recent, metrics, manners, visitors, settings.error_pictures)
     status = Status(metrics, visitors, manners, lambda: _readiness(phase, pools))
+    pages = Pages(_playground(settings, site, dropped, records), visitors)
     metrics.watch(lambda: [(counted.COALESCED, (), flights.joined)])
 
     def replace_site(others: Settings) -> None:
-        site = Site.of(others, sources)
+        site = Site.of(others, sources, dropped)
         bounds.update(site.bounds)
         freshness.update(site.freshness)
         media.delivery = replace(media.delivery, reader=site.reader)
+        if pages.playground:
+            pages.playground = replace(pages.playground, tree=site.tree, links=site.links)
         recent.forget()
 
     @asynccontextmanager
@@ -168,6 +196,7 @@ def build(settings: Settings, budget: Budget | None = None) -> Application:
             closing.push_async_callback(_close, store)
             closing.push_async_callback(_close_all, sources)
             closing.callback(shrunk.close)
+            closing.push_async_callback(_close_all, dropped)
             for pool in pools.values():
                 closing.push_async_callback(pool.close, settings.stop_seconds)
             await asyncio.gather(*(pool.start() for pool in pools.values()))
@@ -177,19 +206,24 @@ def build(settings: Settings, budget: Budget | None = None) -> Application:
             phase.draining = True
 
     own = {"/health": status.health, "/ready": status.ready, "/metrics": status.prometheus}
-    starlette = Starlette(routes=[Route(path, endpoint) for path, endpoint in own.items()], lifespan=lifespan)
-    paths = {path.encode() for path in own}
+    routes = [*(Route(path, endpoint) for path, endpoint in own.items()), *pages.routes()]
+    starlette, paths = Starlette(routes=routes, lifespan=lifespan), {path.encode() for path in own}
 
     async def routed(scope: Scope, receive: Receive, send: Send) -> None:
         # The framework's router would answer by itself what its patterns do not match, such as a line's end.
-        ours = scope["type"] != "http" or (scope["raw_path"] in paths and scope["method"] in METHODS)
+        ours = (
+            scope["type"] != "http"
+            or (scope["raw_path"] in paths and scope["method"] in METHODS)
+            or ui.is_below(scope["raw_path"])
+        )
         await (starlette if ours else media)(scope, receive, send)
 
     edge = Edge(routed, recent, media.renew)
-    return Application(edge, media, metrics, recent, pools, budget, replace_site, phase)
+    larger = {(b"PUT", ui.DROPPED.encode()): pages.playground.drops.most_bytes} if pages.playground else {}
+    return Application(edge, media, metrics, recent, pools, budget, larger, replace_site, phase)
 
 
-async def _close_all(sources: Mapping[Path, FileSource]) -> None:
+async def _close_all(sources: Mapping[Any, Closed]) -> None:
     for source in sources.values():
         await source.close()
 
@@ -257,6 +291,20 @@ def _refinement(settings: Settings, renderer: Renderer, flights: Flights, pools:
         return pool.idle > 0 and not pool.queued and renderer.cost(rendition, "final").milliseconds < longest
 
     return Refinement(lambda rendition, tags: renderer.make(rendition, "final", tags, rank=BEHIND), worthwhile, flights)
+
+
+def _playground(
+    settings: Settings, site: Site, dropped: Mapping[str, DroppedSource], records: Records
+) -> Playground | None:
+    if not dropped:
+        return None
+
+    async def look(mounted: Mounted) -> Header:
+        return (await records.header(mounted))[1]
+
+    largest = max(settings.limits.jpeg_bytes, settings.limits.picture_bytes)
+    drops = Drops(dropped[dropping.MOUNT], look, int(largest), _scratch(settings))
+    return Playground(site.tree, site.links, drops)
 
 
 def _watch(metrics: Metrics) -> Watch:

@@ -13,7 +13,8 @@ TRIES = ("w_600", "c_fill,g_auto,h_400,w_400/e_blur:200,f_webp,r_max", "f_json")
 def greeting(settings: Settings, port: int) -> str:
     """A few lines for a terminal; `port` is the one that is listened on."""
     base = f"http://{_reached(settings.host)}:{port}"
-    lines = [f"Darkroom serves {_places(settings)} at {base}"]
+    page = " (/ui/ is a page to try it)" if settings.playground else ""
+    lines = [f"Darkroom serves {_places(settings)} at {base}{page}"]
     if not settings.keys:
         who = "anybody" if settings.unsigned else "this machine"
         lines.append(f"There is no key: {who} may ask for anything. `darkroom key` makes one.")

@@ -6,8 +6,10 @@ uvicorn reads heads of any size and waits for ever; a proxy in front may be stri
 import asyncio
 import json
 import resource
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -19,7 +21,7 @@ LONGEST_TARGET = 16 * 1024
 MOST_FIELDS = 100
 """Header fields of a request, trailers included: a browser behind several proxies sends about forty."""
 LARGEST_BODY = 64 * 1024
-"""Bytes of a body. Nothing here reads one; small ones are let pass, as some clients send them with a GET."""
+"""Bytes of a body. Pictures are asked for without; small ones are let pass, as some clients send them with a GET."""
 MOST_PIPELINED = 100
 """Requests of a connection that wait for their turn: a single read could hold ten thousand of them."""
 HEAD_SECONDS = 15.0
@@ -80,6 +82,8 @@ class BoundedProtocol(HttpToolsProtocol):
     longest_target = LONGEST_TARGET
     most_fields = MOST_FIELDS
     largest_body = LARGEST_BODY
+    larger_bodies: Mapping[tuple[bytes, bytes], int] = MappingProxyType({})
+    """Bytes of the bodies of some requests, by method and target; whoever reads them sees to those who let it wait."""
     most_pipelined = MOST_PIPELINED
     head_seconds = HEAD_SECONDS
     stalled_seconds = STALLED_SECONDS
@@ -134,7 +138,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._body += len(body)
-        if self._body > self.largest_body:
+        if self._body > self.largest_body and self._body > self._most_body():
             self._stop(LARGE_BODY)
         super().on_body(body)
 
@@ -174,10 +178,16 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(LONG_TARGET)
         elif len(self.headers) > self.most_fields or (self._body < 0 and self._unfinished > self.longest_head):
             self._refuse(LARGE_HEAD)
-        elif self._unfinished > self.largest_body + self.longest_head:
+        elif self._unfinished > self._most_body() + self.longest_head:
             self._refuse(LARGE_BODY)
         elif self._deadline is None and self.timeout_keep_alive_task is None and not self._owes():
             self._deadline = self.loop.call_later(self.head_seconds, self._close)
+
+    def _most_body(self) -> int:
+        """Bytes that the body of the request may have which is just being read."""
+        if self._body < 0 or not self.larger_bodies:
+            return self.largest_body
+        return self.larger_bodies.get((self.parser.get_method(), self.url), self.largest_body)
 
     def _is_large(self) -> bool:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self.longest_head
@@ -234,6 +244,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
+
+
+def with_larger_bodies(bodies: Mapping[tuple[bytes, bytes], int]) -> type[BoundedProtocol]:
+    """The protocol for an application that reads larger bodies of some requests."""
+    return type("BoundedProtocol", (BoundedProtocol,), {"larger_bodies": MappingProxyType(dict(bodies))})
 
 
 def room_for_connections() -> int:

@@ -59,7 +59,7 @@ def options_reference(name: str | None = None) -> str:
 
 
 def _options_page() -> str:
-    rows = [f"| {_letters(operation)} | {_first_sentence(operation)} |" for operation in PIPELINE]
+    rows = [f"| {_letters(operation)} | {first_sentence(operation)} |" for operation in PIPELINE]
     sections = [
         section
         for operation in PIPELINE
@@ -78,7 +78,8 @@ def _letters(operation: type[Operation]) -> str:
     return " ".join(f"`{option_name(letter)}`" for letter, _ in operation.letters())
 
 
-def _first_sentence(operation: type[Operation]) -> str:
+def first_sentence(operation: type[Operation]) -> str:
+    """What an option does, in one sentence."""
     return inspect.cleandoc(operation.__doc__ or "").partition("\n")[0]
 
 
@@ -94,7 +95,8 @@ def _section(operation: type[Operation]) -> Iterator[str]:
     if operation.params():
         yield "| value | meaning | default |\n|---|---|---|"
         for key, declared in operation.params().items():
-            label, meaning = _label(operation, key, declared), f"{declared.meaning}: {_expected(declared)}"
+            expects = expected(declared).replace("|", "\\|")
+            label, meaning = _label(operation, key, declared), f"{declared.meaning}: {expects}"
             yield f"| {label} | {meaning} | {_default(operation, key)} |"
         yield ""
     yield f"Example: `{operation.example}`\n"
@@ -104,15 +106,22 @@ def _label(operation: type[Operation], key: str, declared: Param) -> str:
     return f"`{option_name(declared.letter)}`" if declared.letter else f"{key} (`{option_name(operation.name)}`)"
 
 
-def _expected(declared: Param) -> str:
-    return declared.kind.expected.rstrip(",").replace("|", "\\|")
+def expected(declared: Param) -> str:
+    """What belongs into a value."""
+    return declared.kind.expected.rstrip(",")
+
+
+def default(operation: type[Operation], key: str) -> str | None:
+    """The text of a value where none is given: empty where nothing stands for it, None where it must be given."""
+    field = next(field for field in dataclasses.fields(operation) if field.name == key)  # type: ignore[arg-type]
+    if field.default is dataclasses.MISSING:
+        return None
+    return "" if field.default is None else str(field.metadata["param"].kind.write(field.default))
 
 
 def _default(operation: type[Operation], key: str) -> str:
-    field = next(field for field in dataclasses.fields(operation) if field.name == key)  # type: ignore[arg-type]
-    if field.default is dataclasses.MISSING:
-        return "needed"
-    return "" if field.default is None else f"`{field.metadata['param'].kind.write(field.default)}`"
+    text = default(operation, key)
+    return "needed" if text is None else text and f"`{text}`"
 
 
 def pages() -> dict[str, str]:

@@ -3,14 +3,14 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
 import uvicorn
 
 from proxy.edge import App
-from proxy.protocol import BoundedProtocol, room_for_connections
+from proxy.protocol import room_for_connections, with_larger_bodies
 from proxy.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -74,8 +74,12 @@ def server(
     phase: Phase,
     replace: Callable[[], None],
     announce: Callable[[], None] = lambda: None,
+    larger_bodies: Mapping[tuple[bytes, bytes], int] | None = None,
 ) -> Server:
-    """The HTTP server of an application; `replace` goes on with the settings as they are now, or raises."""
+    """The HTTP server of an application; `replace` goes on with the settings as they are now, or raises.
+
+    `larger_bodies` are the bytes that some requests may have, by method and path.
+    """
 
     def reload() -> None:
         try:
@@ -88,7 +92,7 @@ def server(
     config = uvicorn.Config(
         application,
         loop="uvloop",
-        http=BoundedProtocol,
+        http=with_larger_bodies(larger_bodies or {}),
         limit_concurrency=room_for_connections(),
         ws="none",
         log_config=None,

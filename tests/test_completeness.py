@@ -27,6 +27,7 @@ from transforms.plan import Plan
 PACKAGES = ("signing", "transforms", "proxy", "bench")
 
 LONG = {
+    "proxy/app.py": "the composition root: whatever is made is made here, and nothing else is done",
     "proxy/caching.py": "validators, dates, ranges, ages and names: pure functions that are read one at a time",
     "transforms/operations/geometry.py": "the twelve modes of a resize are one class",
     "transforms/scans.py": "one format, read and written: the scans of a JPEG",

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from proxy.failures import Forbidden, NoSuchOriginal, OriginFailed, OriginTimedOut
+from proxy.sources.dropped import Bounds, DroppedSource
 from proxy.sources.file import FileSource
 from proxy.sources.mounts import RESERVED, Mounts
-from proxy.sources.source import Closed, Source
+from proxy.sources.source import Closed, Listed, Listing, Source
 from tests.conftest import corpus
 
 pytestmark = pytest.mark.anyio
@@ -44,7 +45,19 @@ async def file_place(root: Path) -> Place:
     return Place(FileSource(root), write)
 
 
-PLACES = {"file": file_place}
+async def dropped_place(root: Path) -> Place:
+    source = DroppedSource()
+
+    async def write(key: str, body: bytes) -> None:
+        with tempfile.TemporaryFile() as file:
+            file.write(body)
+            file.flush()
+            source.keep(key, file)
+
+    return Place(source, write)
+
+
+PLACES = {"file": file_place, "dropped": dropped_place}
 
 
 @pytest.fixture(params=PLACES)
@@ -438,3 +451,132 @@ async def test_mounts_close_their_sources(table: dict[str, Source]) -> None:
     await mounts.close()
     with pytest.raises(RuntimeError):
         await table["cats"].stat("nothing")
+
+
+# What a source has
+
+
+def is_jpeg(name: str) -> bool:
+    return name.endswith(".jpg")
+
+
+async def test_a_folder_is_listed_in_order_and_by_what_names_begin_with(files: tuple[Path, FileSource]) -> None:
+    root, source = files
+    assert isinstance(source, Listed)
+    for name in ("b.jpg", "a.jpg", "é.jpg", "note.txt", ".hidden.jpg", "folder/dog.jpg"):
+        (root / name).write_bytes(b"")
+    (root / ".git").mkdir()
+    (root / os.fsdecode(b"\xff.jpg")).write_bytes(b"")
+    os.mkfifo(root / "pipe.jpg")
+    assert await source.listing("", 10, is_jpeg) == Listing(("folder",), ("a.jpg", "b.jpg", "é.jpg"))
+    assert await source.listing("b", 10, is_jpeg) == Listing((), ("b.jpg",))
+    assert await source.listing("folder/", 10, is_jpeg) == Listing((), ("cat.jpg", "dog.jpg"))
+    assert await source.listing("folder/d", 10, is_jpeg) == Listing((), ("dog.jpg",))
+    assert await source.listing("", 2, is_jpeg) == Listing((), ("a.jpg", "b.jpg"), whole=False)
+
+
+async def test_whatever_is_listed_can_be_opened(files: tuple[Path, FileSource], tmp_path: Path) -> None:
+    """Links inside the root are listed as what they lead to, links out of it not at all."""
+    root, source = files
+    (tmp_path / "outside").mkdir()
+    links = {
+        "in.jpg": "folder/cat.jpg",
+        "again": "folder",
+        "out.jpg": "../outside.jpg",
+        "away": "../outside",
+        "gone.jpg": "none",
+        "hidden.jpg": ".secret.jpg",
+        "round.jpg": "round.jpg",
+        "folder/up.jpg": "../../outside.jpg",
+    }
+    (root / ".secret.jpg").write_bytes(b"")
+    for link, target in links.items():
+        (root / link).symlink_to(target)
+    found = await source.listing("", 100, is_jpeg)
+    assert found == Listing(("again", "folder"), ("in.jpg",))
+    for name in found.originals:
+        assert (await source.open(name)).head(3) == b"cat"
+    for folder in found.folders:
+        assert await source.listing(f"{folder}/", 100, is_jpeg) == Listing((), ("cat.jpg",))
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["none/", "folder/cat.jpg/", "../", "/", "//", ".git/", "folder//", "folder/../", "away/", "\0/", "\ud800/"],
+)
+async def test_a_folder_that_is_not_there_is_not_listed(
+    files: tuple[Path, FileSource], tmp_path: Path, prefix: str
+) -> None:
+    root, source = files
+    (root / ".git").mkdir()
+    (root / "away").symlink_to(tmp_path)
+    with pytest.raises(NoSuchOriginal):
+        await source.listing(prefix, 10, is_jpeg)
+
+
+async def test_a_root_that_is_gone_cannot_be_listed(files: tuple[Path, FileSource]) -> None:
+    root, source = files
+    shutil.rmtree(root)
+    with pytest.raises(OriginFailed):
+        await source.listing("", 10, is_jpeg)
+
+
+# Files that were dropped
+
+
+def keep(source: DroppedSource, key: str, body: bytes = b"cat") -> None:
+    with tempfile.TemporaryFile() as file:
+        file.write(body)
+        file.flush()
+        source.keep(key, file)
+
+
+async def kept(source: DroppedSource, *keys: str) -> list[str]:
+    found = []
+    for key in keys:
+        try:
+            found.append(key if await source.stat(key) else "")
+        except NoSuchOriginal:
+            continue
+    return found
+
+
+async def test_the_oldest_files_are_forgotten_when_there_are_too_many() -> None:
+    source = DroppedSource(Bounds(count=2))
+    for key in "abc":
+        keep(source, key)
+    assert await kept(source, *"abc") == ["b", "c"]
+    await source.close()
+    assert await kept(source, *"abc") == []
+
+
+async def test_the_oldest_files_are_forgotten_when_they_are_too_large_together() -> None:
+    source = DroppedSource(Bounds(bytes=10))
+    for key, size in (("a", 4), ("b", 4), ("c", 4), ("d", 11)):
+        keep(source, key, bytes(size))
+        assert (await source.stat(key)).size == size
+    assert await kept(source, *"abcd") == ["d"]
+    await source.close()
+
+
+async def test_files_are_forgotten_when_they_are_old() -> None:
+    now = [100.0]
+    source = DroppedSource(Bounds(seconds=10), lambda: now[0])
+    keep(source, "a")
+    now[0] = 105.0
+    keep(source, "b")
+    now[0] = 110.0
+    assert await kept(source, "a", "b") == ["b"]
+    now[0] = 115.0
+    assert await kept(source, "a", "b") == []
+
+
+async def test_readers_of_a_dropped_file_do_not_move_each_other() -> None:
+    source = DroppedSource()
+    keep(source, "a", b"0123456789")
+    one, other = await source.open("a"), await source.open("a")
+    assert os.read(one.descriptor, 5) == b"01234"
+    assert os.read(other.descriptor, 5) == b"01234"
+    source.forget("a")
+    assert os.read(one.descriptor, 5) == b"56789"
+    await source.close()

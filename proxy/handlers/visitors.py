@@ -1,5 +1,7 @@
 """Who may see how the server works."""
 
+import base64
+import binascii
 import hmac
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
@@ -8,6 +10,9 @@ from typing import Any
 
 FORWARDED = (b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via", b"x-forwarded-host")
 """Fields by which a proxy on this machine says that the client is somewhere else."""
+
+CHALLENGE = 'Basic realm="Darkroom", charset="UTF-8"'
+"""How a browser is asked for the admin token: it is the password, and the name does not matter."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +24,25 @@ class Visitors:
     def inside(self, scope: MutableMapping[str, Any], fields: Mapping[bytes, bytes]) -> bool:
         """Whether the client of a request is one of us."""
         if self.admin_token and (given := fields.get(b"authorization")):
-            return hmac.compare_digest(given, f"Bearer {self.admin_token}".encode())
+            return hmac.compare_digest(_token(given), self.admin_token.encode())
         client = scope.get("client")
         if client is None or any(name in fields for name in FORWARDED):
             return False
         # A web page that has its own name resolve to this machine says that name, and so does a proxy for its clients.
         return _is_loopback(client[0]) and _is_loopback(_hostname(fields.get(b"host", b"")))
+
+
+def _token(authorization: bytes) -> bytes:
+    """The token that a field gives, as a bearer or as a password; empty where it gives none."""
+    scheme, _, rest = authorization.partition(b" ")
+    if scheme.lower() == b"bearer":
+        return rest
+    if scheme.lower() != b"basic":
+        return b""
+    try:
+        return base64.b64decode(rest, validate=True).partition(b":")[2]
+    except binascii.Error:
+        return b""
 
 
 def _hostname(host: bytes) -> str:

@@ -4,20 +4,26 @@ import asyncio
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 from proxy.failures import NoSuchOriginal, OriginFailed, OriginTimedOut
-from proxy.sources.source import Original, Stat
+from proxy.sources.source import Listing, Original, Stat
 
 _THREADS = 4
 _LONGEST_PATH = 4095
 _FOLDER = os.O_DIRECTORY | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
+_READ = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _LINKED = {errno.ELOOP, errno.ENOTDIR}
 _MISSING = {errno.ENOENT, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, *_LINKED}
+
+_MOST_LOOKED_AT = 20_000
+"""Entries of a folder that are looked at for a list of it."""
 
 T = TypeVar("T")
 
@@ -45,6 +51,9 @@ class FileSource:
     async def open(self, key: str) -> Original:
         return await self._in_time(self._open, key)
 
+    async def listing(self, prefix: str, most: int, wanted: Callable[[str], bool]) -> Listing:
+        return await self._in_time(partial(self._list, most=most, wanted=wanted), prefix)
+
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -71,6 +80,54 @@ class FileSource:
             return Original(path, found.version, found.size, found.modified, descriptor)
 
         return self._find(key, take)
+
+    def _list(self, prefix: str, most: int, wanted: Callable[[str], bool]) -> Listing:
+        folder, slash, start = prefix.rpartition("/")
+        if slash and not folder:
+            raise _no_such_original()
+        opened = self._opened(folder)
+        try:
+            looked_at, found = 0, []
+            with os.scandir(opened) as entries:
+                for entry in islice(entries, _MOST_LOOKED_AT):
+                    looked_at += 1
+                    if entry.name.startswith(start) and not entry.name.startswith(".") and _is_text(entry.name):
+                        found.append(entry)
+            # Folders and links are told from files only for as many as are asked for: it may take a look at each.
+            kinds = self._kinds(folder, opened, sorted(found, key=lambda entry: entry.name), wanted)
+            names = list(islice(kinds, most + 1))
+        finally:
+            os.close(opened)
+        return Listing(
+            tuple(name for name, is_folder in names[:most] if is_folder),
+            tuple(name for name, is_folder in names[:most] if not is_folder),
+            whole=len(names) <= most and looked_at < _MOST_LOOKED_AT,
+        )
+
+    def _kinds(
+        self, folder: str, opened: int, entries: "list[os.DirEntry[str]]", wanted: Callable[[str], bool]
+    ) -> Iterator[tuple[str, bool]]:
+        """Names of folders and of wanted originals, each with whether it is a folder; links as `open` follows them."""
+        for entry in entries:
+            try:
+                if entry.is_symlink():
+                    target = self._root.joinpath(*self._resolved(_segments(f"{folder}/{entry.name}".removeprefix("/"))))
+                    kind = target.lstat().st_mode
+                else:
+                    kind = os.stat(entry.name, dir_fd=opened, follow_symlinks=False).st_mode
+            except (OSError, NoSuchOriginal):
+                continue
+            if stat.S_ISDIR(kind) or (stat.S_ISREG(kind) and wanted(entry.name)):
+                yield entry.name, stat.S_ISDIR(kind)
+
+    def _opened(self, folder: str) -> int:
+        """A descriptor from which the entries of a folder can be read; raises NoSuchOriginal and OriginFailed."""
+        if folder:
+            return self._find(folder, lambda above, path: os.open(path.name, _READ, dir_fd=above))
+        try:
+            return os.open(self._root, _READ & ~os.O_NOFOLLOW)
+        except OSError as error:
+            raise OriginFailed("The place of the originals cannot be read.") from error
 
     def _find(self, key: str, use: Callable[[int, Path], T]) -> T:
         """Use the folder and the path that a key names; raises NoSuchOriginal and OriginFailed."""

@@ -2,6 +2,7 @@
 
 import os
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -44,6 +45,26 @@ class Source(Protocol):
         """Raises NoSuchOriginal, OriginFailed, OriginTimedOut; so does `open`."""
 
     async def open(self, key: str) -> Original: ...
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What stands directly below a folder, in order: names of folders, names of originals, and whether it is all."""
+
+    folders: tuple[str, ...] = ()
+    originals: tuple[str, ...] = ()
+    whole: bool = True
+
+
+@runtime_checkable
+class Listed(Protocol):
+    """A source that can say what it has."""
+
+    async def listing(self, prefix: str, most: int, wanted: Callable[[str], bool]) -> Listing:
+        """What stands in the folder that `prefix` names up to its last slash and begins with what is behind it.
+
+        At most `most` names, of originals only those that are `wanted`. Raises as `Source.open` does.
+        """
 
 
 @runtime_checkable

@@ -1,0 +1,232 @@
+"""The playground over HTTP: its files, its data, and who may have and change them."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from proxy.edge import header_fields
+from proxy.errors import code, problem
+from proxy.failures import NoSuchOriginal
+from proxy.handlers.visitors import CHALLENGE, Visitors
+from proxy.log import request_id
+from proxy.pages.links import Shown
+from proxy.pages.playground import Playground, static_files
+
+log = structlog.get_logger(__name__)
+
+PLACE = "/ui"
+DROPPED = f"{PLACE}/dropped"
+"""Where files go: the one path whose requests may have a large body."""
+BODY_SECONDS = 15.0
+"""How long a small body may take."""
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+)
+FIELDS = {
+    "cache-control": "no-store",
+    "content-security-policy": POLICY,
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+"""On every answer here: nothing of another origin runs in the page, frames it, or reads it."""
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+Answering = Callable[[Request], Awaitable[Response]]
+Fields = Mapping[bytes, bytes]
+
+
+@dataclass
+class Pages:
+    """The routes below `/ui`; without a playground there is nothing there."""
+
+    playground: Playground | None
+    """Replaced by another when the settings are read anew."""
+    visitors: Visitors
+
+    def routes(self) -> list[Route]:
+        """Every path, each exact, and one for all that is not there."""
+        if self.playground is None:
+            return [Route(PLACE + rest, _missing, methods=list(METHODS)) for rest in ("", "/{path:path}")]
+        files = dict(static_files())
+        page = _file(*files.pop("index.html"))
+        reads: dict[str, Answering] = {
+            "": page,
+            "/": page,
+            **{f"/{name}": _file(*file) for name, file in files.items()},
+            "/options.json": self._about,
+            "/originals.json": self._originals,
+        }
+        changes: dict[str, tuple[str, str, Answering]] = {
+            "/urls": ("POST", "application/json", self._urls),
+            "/markup": ("POST", "application/json", self._markup),
+            DROPPED.removeprefix(PLACE): ("PUT", "application/octet-stream", self._drop),
+        }
+        return [
+            *(Route(PLACE + path, self._for_insiders(answer)) for path, answer in reads.items()),
+            *(
+                Route(PLACE + path, self._for_insiders(_changing(media_type, answer)), methods=[method])
+                for path, (method, media_type, answer) in changes.items()
+            ),
+            Route(PLACE + "/{path:path}", self._for_insiders(_nothing), methods=list(METHODS)),
+        ]
+
+    def _for_insiders(self, answer: Answering) -> Answering:
+        async def answered(request: Request) -> Response:
+            fields = header_fields(request.scope["headers"])
+            identity = request_id(fields.get(b"x-request-id"))
+            response = self._refused(request, fields)
+            if response is None:
+                try:
+                    # One spelling: no path here has an escape, and patterns would overlook a line's end.
+                    plain = request.scope["raw_path"] == request.scope["path"].encode()
+                    response = await (answer if plain else _nothing)(request)
+                except ClientDisconnect:
+                    response = Response(status_code=400)
+                except Exception as error:
+                    if code(error) == "internal":
+                        log.error("a request failed", exc_info=error, request_id=identity)
+                    told = problem(error, identity)
+                    response = Response(told.body, told.status)
+                    response.headers.update({name.decode(): value.decode() for name, value in told.headers})
+            response.headers.update({**FIELDS, "x-request-id": identity})
+            if request.method not in ("GET", "HEAD"):
+                # A body that was not read to its end must not be taken for the next request, nor waited for.
+                response.headers["connection"] = "close"
+            return response
+
+        return answered
+
+    def _refused(self, request: Request, fields: Fields) -> Response | None:
+        """What a client gets who may not have this; None for one who may."""
+        if self.visitors.inside(request.scope, fields):
+            return None if is_own(fields, request.method) else _text("not for other sites", 403)
+        if self.visitors.admin_token is None:
+            return _text("not for clients from elsewhere: there is no admin token", 403)
+        if request.url.path == f"{PLACE}/":
+            # Browsers give a password to what is below the folder of the path that asks for it: here, to everything,
+            # so that renditions tell the page of their timings too.
+            return Response(status_code=303, headers={"location": PLACE})
+        response = _text("not for clients from elsewhere without the admin token", 401)
+        response.headers["www-authenticate"] = CHALLENGE
+        return response
+
+    @property
+    def _here(self) -> Playground:
+        assert self.playground
+        return self.playground
+
+    async def _about(self, request: Request) -> Response:
+        return JSONResponse(self._here.about())
+
+    async def _originals(self, request: Request) -> Response:
+        return JSONResponse(await self._here.originals(request.query_params.get("prefix", "")))
+
+    async def _urls(self, request: Request) -> Response:
+        asked = await _json(request, source=str, steps=str)
+        return JSONResponse(self._here.urls(**asked)) if asked else _text("source and steps were expected", 400)
+
+    async def _markup(self, request: Request) -> Response:
+        asked = await _json(request, source=str, steps=str, width=int, height=int, format=str, alpha=bool, moving=bool)
+        if not asked:
+            return _text("source, steps and what is shown were expected", 400)
+        source, steps = asked.pop("source"), asked.pop("steps")
+        base = request.headers.get("origin", "")
+        log.info("links were written", source=source, steps=steps)
+        return JSONResponse(self._here.markup(source, steps, Shown(**asked), base))
+
+    async def _drop(self, request: Request) -> Response:
+        promised = request.headers.get("content-length", "0")
+        kept = await self._here.drop(_parts(request), int(promised) if promised.isdecimal() else 0)
+        log.info("a file was dropped", **kept)
+        return JSONResponse(kept, 201)
+
+
+def is_below(raw_path: bytes) -> bool:
+    """Whether a path is one of ours, or none at all."""
+    return raw_path == PLACE.encode() or raw_path.startswith(f"{PLACE}/".encode())
+
+
+def is_own(fields: Fields, method: str) -> bool:
+    """Whether a request comes from our own page, a person or a program, not from the page of another site.
+
+    Every browser of today says so in Sec-Fetch-Site wherever it trusts the connection; elsewhere there is Origin with
+    whatever could change something, which does not have to be believed of what only reads: no other page can.
+    """
+    site = fields.get(b"sec-fetch-site")
+    if method in ("GET", "HEAD"):
+        return site in (None, b"same-origin", b"none") or fields.get(b"sec-fetch-mode") == b"navigate"
+    if site is not None:
+        return site == b"same-origin"
+    origin = fields.get(b"origin")
+    return origin is None or urlsplit(origin).netloc == fields.get(b"host", b"")
+
+
+def _changing(media_type: str, answer: Answering) -> Answering:
+    """The answer to requests with this media type, which no page of another site can send without our leave."""
+
+    async def answered(request: Request) -> Response:
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != media_type:
+            return _text(f"a body of {media_type} was expected", 415)
+        return await answer(request)
+
+    return answered
+
+
+def _file(body: bytes, media_type: str) -> Answering:
+    async def answered(request: Request) -> Response:
+        return Response(body, media_type=media_type)
+
+    return answered
+
+
+async def _nothing(request: Request) -> Response:
+    raise NoSuchOriginal("There is no such page.")
+
+
+async def _missing(request: Request) -> Response:
+    """The answer where the playground is off, to anybody."""
+    told = problem(NoSuchOriginal("There is no such page."), request_id(None))
+    return Response(told.body, told.status, headers={name.decode(): value.decode() for name, value in told.headers})
+
+
+def _text(text: str, status: int) -> Response:
+    return Response(f"{text}\n", status, media_type="text/plain")
+
+
+async def _json(request: Request, **kinds: type) -> dict[str, Any] | None:
+    """The body's members, where it has just these, of these kinds."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            body = json.loads(await request.body())
+    except (ValueError, RecursionError, TimeoutError):
+        return None
+    right = isinstance(body, dict) and body.keys() == kinds.keys()
+    return body if right and all(type(body[name]) is kind for name, kind in kinds.items()) else None
+
+
+async def _parts(request: Request) -> AsyncIterator[bytes]:
+    async for part in request.stream():
+        yield part
