@@ -2,6 +2,7 @@
 
 import argparse
 import resource
+import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -64,6 +65,8 @@ def measure(given: argparse.Namespace, console: Console) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8192)), hard))
     OUT.mkdir(parents=True, exist_ok=True)
+    for leftover in (*OUT.glob("cache-*"), *OUT.glob("served-*")):  # of a run that was killed
+        shutil.rmtree(leftover, ignore_errors=True)
     peers = installed(OUT, console.print)
     machine = described()
     console.print("\n".join(f"{name}: {value}" for name, value in machine.items()))
@@ -104,7 +107,8 @@ def draw(summary: Path, taken: Path, say: Callable[[str], None]) -> None:
     found = results.load(summary)
     PAGE.write_text(report.page(found))
     drawn = plots.draw(found, IMAGES)
-    say(f"{PAGE.relative_to(ROOT)} and {', '.join(drawn)} are drawn from {', '.join(found) or 'nothing'}")
+    said = ", ".join([str(PAGE.relative_to(ROOT)), *drawn])
+    say(f"drawn: {said}; from {', '.join(found) or 'no results: run `python -m bench` first'}")
 
 
 def table(found: Comparison) -> Table:

@@ -1,9 +1,10 @@
 """Qualities at which servers make pictures that look alike, so that speed is compared and not taste."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 
 from bench.peers import OURS, PEERS, Running, Wish
 from bench.results import Look
@@ -48,18 +49,19 @@ TASTES: Mapping[str, Taste] = {
 
 
 async def alike(
-    servers: Mapping[str, Running], form: str, width: int, original: Path, name: Callable[[], str]
+    servers: Mapping[str, Running], form: str, widths: Sequence[int], original: Path, name: Callable[[], str]
 ) -> dict[str, Picture]:
-    """For each server the wish whose result looks like the anchor's, and what came of it; `name` says what to ask for.
+    """For each server the wish whose results look like the anchor's, and what came of it.
 
+    Several widths are judged together, by their mean; `name` says what to ask for.
     Without the anchor others are made like libvips with our own default.
     """
     taste = TASTES[form]
 
     async def made(server: str, value: int | None) -> Picture:
-        wish = Wish(width, form, value)
-        data = (await servers[server].once(wish, name())).body
-        return Picture(wish, quality(original, data), len(data))
+        wishes = [Wish(width, form, value) for width in widths]
+        bodies = [(await servers[server].once(wish, name())).body for wish in wishes]
+        return Picture(wishes[0], fmean(quality(original, body) for body in bodies), sum(map(len, bodies)))
 
     anchor = ANCHOR if ANCHOR in servers else "libvips"
     found = {anchor: await made(anchor, taste.anchor)}

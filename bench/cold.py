@@ -47,7 +47,7 @@ async def compare(setting: Setting) -> Comparison:
                 name: stack.enter_context(peer.start(setting.out, names.folder)) for name, peer in setting.peers.items()
             }
             original = setting.inputs[case.original]
-            pictures = await alike(servers, case.format, WIDTH, original, partial(names.name, original))
+            pictures = await alike(servers, case.format, [WIDTH], original, partial(names.name, original))
             setting.say(f"{case.what}: {', '.join(said(name, picture) for name, picture in pictures.items())}")
             turns = await interleaved(
                 {

@@ -38,7 +38,7 @@ async def compare(setting: Setting) -> Comparison:
             for server, width, source in itertools.product(servers.values(), BEFORE, known):
                 await server.once(Wish(width, form), source)
             original = setting.inputs[kind]
-            pictures = await alike(servers, form, WIDTH, original, partial(next, itertools.cycle(known)))
+            pictures = await alike(servers, form, [WIDTH], original, partial(next, itertools.cycle(known)))
             turns = await interleaved(
                 {
                     name: partial(turn, server, _sizes(server, pictures[name].wish, known), CLIENTS, setting.seconds)

@@ -109,10 +109,15 @@ class Counted:
 
 
 async def drive(
-    connect: Callable[[int], Awaitable[Connection]], wishes: Iterator[str], clients: int, seconds: float
+    connect: Callable[[int], Awaitable[Connection]],
+    wishes: Iterator[str],
+    clients: int,
+    seconds: float,
+    keep: list[bytes] | None = None,
 ) -> Counted:
     """Let clients ask for one thing after the other until the time is over; what is under way then is waited for.
 
+    Bodies are added to `keep` where there is one.
     Raises RuntimeError for an answer that is not 200.
     """
     connections = [await connect(number) for number in range(clients)]
@@ -125,6 +130,8 @@ async def drive(
             if answer.status != 200 or not answer.body:
                 raise RuntimeError(f"{what}: {answer.status} {answer.body[:200]!r}")
             sizes.append(len(answer.body))
+            if keep is not None:
+                keep.append(answer.body)
 
     try:
         await asyncio.gather(*(client(connection) for connection in connections))

@@ -1,6 +1,7 @@
 """The plots of `docs/performance.md`: small SVGs without a ground, in colours that white and black both bear."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
@@ -26,25 +27,27 @@ STYLE: Mapping[str, object] = {
 WIDTH = 8.0  # inches
 
 Found = Mapping[str, Comparison]
+SPEED = ("cold", "known", "srcset")
 
 
 def draw(found: Found, folder: Path) -> list[str]:
     """Every plot for which there are figures; the names of their files."""
-    drawn = []
-    for name, plot in PLOTS.items():
+    drawn = wanted(found)
+    for name in drawn:
         with mpl.rc_context(dict(STYLE)):  # type: ignore[arg-type]
-            figure = plot(found)
-            if figure is not None:
-                figure.savefig(folder / f"{name}.svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
-                drawn.append(f"{name}.svg")
-    return drawn
+            figure = PLOTS[name].draw(found)
+            figure.savefig(folder / f"{name}.svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
+    return [f"{name}.svg" for name in drawn]
 
 
-def ratios(found: Found) -> Figure | None:
+def wanted(found: Found) -> list[str]:
+    """The plots for which there are figures."""
+    return [name for name, plot in PLOTS.items() if plot.needs & set(found)]
+
+
+def ratios(found: Found) -> Figure:
     """Each comparison of speed with a peer as a bar, the wanted ratio as a mark."""
-    rows = [row for name in ("cold", "known", "srcset") if name in found for row in found[name].rows if _is_speed(row)]
-    if not rows:
-        return None
+    rows = [row for name in SPEED if name in found for row in found[name].rows if _is_speed(row)]
     figure, axes = _axes(0.34 * len(rows) + 0.8)
     values = [row.figure if row.unit != "CPU s" else 1 / row.figure for row in rows]
     colours = [MISSED if row.met is False else OURS for row in rows]
@@ -58,7 +61,8 @@ def ratios(found: Found) -> Figure | None:
     axes.set_yticks(places, [f"{_prefix(row, found)}{row.what}: {row.peer}" for row in rows])
     axes.invert_yaxis()
     axes.set_xscale("log")
-    axes.set_xlim(min(0.5, *values), max(values) * 1.5)
+    axes.set_xlim(0.8 * min(0.6, *values), max(values) * 1.5)
+    axes.margins(y=0.01)
     ticks = [tick for tick in (0.5, 1, 2, 5, 10, 20, 50) if tick < max(values) * 1.5]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
@@ -67,10 +71,8 @@ def ratios(found: Found) -> Figure | None:
     return figure
 
 
-def memory(found: Found) -> Figure | None:
+def memory(found: Found) -> Figure:
     """RSS of front and workers over the run."""
-    if "memory" not in found:
-        return None
     figure, axes = _axes(3.0)
     colours = iter((OURS, OTHER, MISSED, "#4c9f70", "#c06c9b", INK))
     for name, points in sorted(found["memory"].curves.items()):
@@ -80,14 +82,12 @@ def memory(found: Found) -> Figure | None:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("seconds; the red line is what is wanted of a worker")
     axes.set_ylabel("RSS, MB")
-    axes.legend(frameon=False, ncols=4, loc="lower right")
+    axes.legend(frameon=False, ncols=6, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return figure
 
 
-def overload(found: Found) -> Figure | None:
+def overload(found: Found) -> Figure:
     """Times of hits before, during and after the load."""
-    if "overload" not in found:
-        return None
     figure, axes = _axes(2.6)
     curves = found["overload"].curves
     for name, colour in (("99th percentile", OURS), ("median", OTHER)):
@@ -98,14 +98,22 @@ def overload(found: Found) -> Figure | None:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("seconds; 64 clients ask for heavy pictures in the grey part; the red line is what is wanted")
     axes.set_ylabel("a hit, ms")
-    axes.legend(frameon=False, loc="upper right")
+    axes.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return figure
 
 
-PLOTS: Mapping[str, Callable[[Found], Figure | None]] = {
-    "performance-ratios": ratios,
-    "performance-memory": memory,
-    "performance-overload": overload,
+@dataclass(frozen=True)
+class Plot:
+    """A plot, and the comparisons of which one at least must be there."""
+
+    draw: Callable[[Found], Figure]
+    needs: frozenset[str]
+
+
+PLOTS: Mapping[str, Plot] = {
+    "performance-ratios": Plot(ratios, frozenset(SPEED)),
+    "performance-memory": Plot(memory, frozenset({"memory"})),
+    "performance-overload": Plot(overload, frozenset({"overload"})),
 }
 
 

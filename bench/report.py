@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping
 from statistics import median
 
+from bench.machine import QUIET
 from bench.peers import OURS, PEERS
+from bench.plots import SPEED
 from bench.results import Comparison, Row
 
 Found = Mapping[str, Comparison]
@@ -85,14 +87,24 @@ def _summary(found: Found) -> Iterator[str]:
     """How many targets are met, and each that is not."""
     wanted = [(name, row) for name, each in found.items() for row in each.rows if row.target]
     missed = [(name, row) for name, row in wanted if not row.met]
-    yield f"{len(wanted) - len(missed)} of {len(wanted)} targets are met."
+    if not wanted:
+        yield "Nothing was measured yet."
+        return
+    yield f"{len(wanted) - len(missed)} of {len(wanted)} targets are met." + (" These are not:" if missed else "")
     if missed:
-        yield "Not met:"
         yield ""
+        yield "| not met | is | wanted |"
+        yield "|---|---|---|"
         for name, row in missed:
-            title = CHAPTERS[name][0]
-            yield f"* [{title}](#{_anchor(title)}): {_subject(row)}: {_figure(row)}, wanted {_target(row)}"
-    if {"cold", "known", "srcset"} & set(found):
+            yield f"| {_subject(row)} ([more](#{_anchor(CHAPTERS[name][0])})) | {_figure(row)} | {_target(row)} |"
+    loud = [CHAPTERS[name][0] for name, each in found.items() if each.foreign and median(each.foreign) > QUIET]
+    if loud:
+        yield ""
+        yield _wrapped(
+            f"**Rough figures:** others took more than {QUIET:g} cores while these were taken, so that they are to be "
+            f"taken again on a quiet machine: {'; '.join(loud)}."
+        )
+    if set(SPEED) & set(found):
         yield ""
         yield RATIOS
 

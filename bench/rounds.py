@@ -63,8 +63,15 @@ def cold_turn(running: Running, wish: Wish, original: Path, names: Fresh, client
     return partial(turn, running, wishes(), clients, seconds)
 
 
-async def turn(running: Running, wishes: Iterator[str], clients: int, seconds: float, settle: float = 0.0) -> Turn:
-    """Clients who ask for all that is wished, until it ends or the time is over."""
+async def turn(
+    running: Running,
+    wishes: Iterator[str],
+    clients: int,
+    seconds: float,
+    settle: float = 0.0,
+    keep: list[bytes] | None = None,
+) -> Turn:
+    """Clients who ask for all that is wished, until it ends or the time is over; bodies are added to `keep`."""
     async with watched(running.pid, settle) as spent:
-        counted = await drive(running.connect, wishes, min(clients, running.most_clients), seconds)
+        counted = await drive(running.connect, wishes, min(clients, running.most_clients), seconds, keep)
     return Turn(counted.rate, spent.cpu, spent.peak, counted.size / counted.done, spent.foreign)

@@ -13,6 +13,9 @@ from urllib.parse import urlsplit
 import pytest
 import typer.main
 
+from bench.__main__ import SUMMARY
+from bench.plots import wanted
+from bench.results import load as results
 from bench.serving import free_port
 from docs.pictures import MOST_BYTES, SHEETS
 from proxy.__main__ import app
@@ -79,7 +82,7 @@ def test_every_picture_is_shown_and_small() -> None:
     for image in IMAGES:
         assert f"images/{image.name})" in shown, image
         assert image.stat().st_size <= MOST_BYTES, image
-    assert {image.stem for image in IMAGES} == set(SHEETS)
+    assert {image.stem for image in IMAGES} == set(SHEETS) | set(wanted(results(SUMMARY)))
 
 
 def test_the_steps_under_the_pictures_are_read() -> None:
