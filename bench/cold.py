@@ -9,7 +9,7 @@ from bench.alike import Picture, alike, said
 from bench.inputs import fresh
 from bench.peers import OURS
 from bench.results import Comparison, Row, Target
-from bench.rounds import Setting, Turn, cold_turn, interleaved
+from bench.rounds import WARM, Setting, Turn, cold_turn, interleaved
 
 CLIENTS, WIDTH = 8, 600
 
@@ -49,6 +49,8 @@ async def compare(setting: Setting) -> Comparison:
             original = setting.inputs[case.original]
             pictures = await alike(servers, case.format, [WIDTH], original, partial(names.name, original))
             setting.say(f"{case.what}: {', '.join(said(name, picture) for name, picture in pictures.items())}")
+            for name, server in servers.items():
+                await cold_turn(server, pictures[name].wish, original, names, CLIENTS, WARM)()
             turns = await interleaved(
                 {
                     name: cold_turn(

@@ -10,7 +10,7 @@ from bench.alike import alike, said
 from bench.inputs import fresh
 from bench.peers import OURS, Running, Wish
 from bench.results import Comparison, Row, Target
-from bench.rounds import Setting, interleaved, turn
+from bench.rounds import WARM, Setting, interleaved, turn
 
 CLIENTS, WIDTH = 8, 600
 ORIGINALS = 8
@@ -39,6 +39,8 @@ async def compare(setting: Setting) -> Comparison:
                 await server.once(Wish(width, form), source)
             original = setting.inputs[kind]
             pictures = await alike(servers, form, [WIDTH], original, partial(next, itertools.cycle(known)))
+            for name, server in servers.items():
+                await turn(server, _sizes(server, pictures[name].wish, known), CLIENTS, WARM)
             turns = await interleaved(
                 {
                     name: partial(turn, server, _sizes(server, pictures[name].wish, known), CLIENTS, setting.seconds)

@@ -7,7 +7,7 @@ from bench.inputs import fresh
 from bench.peers import OURS, Wish
 from bench.peers.darkroom import own_loop
 from bench.results import Comparison, Row, Target
-from bench.rounds import Setting, cold_turn, interleaved
+from bench.rounds import WARM, Setting, cold_turn, interleaved
 
 WANTED = 0.93
 LOOP = "our own loop"
@@ -23,7 +23,7 @@ async def compare(setting: Setting) -> Comparison:
             LOOP: stack.enter_context(own_loop(names.folder)),
         }
         for server in servers.values():
-            await server.once(wish, names.name(original))
+            await cold_turn(server, wish, original, names, CLIENTS, WARM)()
         plays = {
             name: cold_turn(server, wish, original, names, CLIENTS, setting.seconds) for name, server in servers.items()
         }

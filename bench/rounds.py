@@ -37,6 +37,9 @@ class Turn:
     foreign: float
 
 
+WARM = 0.3  # seconds
+"""Length of a turn before those that count, so that every process has loaded what it needs."""
+
 Play = Callable[[], Awaitable[Turn]]
 
 
