@@ -1,110 +1,92 @@
-"""Pictures that nobody has asked for yet, beside libvips doing the same plan with nothing round it."""
+"""Pictures of originals that nobody has asked for yet: the whole work, for eight clients at once."""
 
-import http.client
-import itertools
-import os
-import statistics
-import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from multiprocessing import get_context
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
 
-from bench.serving import darkroom
-from transforms.formats import DEFAULT_QUALITY, FORMATS
+from bench.alike import Picture, alike, said
+from bench.inputs import fresh
+from bench.peers import OURS
+from bench.results import Comparison, Row, Target
+from bench.rounds import WARM, Setting, Turn, cold_turn, interleaved
 
-CLIENTS = 8
-WIDTH = 600
-FORMATS_COMPARED = ("jpg", "webp", "avif")
+CLIENTS, WIDTH = 8, 600
 
 
 @dataclass(frozen=True)
-class Row:
-    """One comparison: results per second, and the bytes of one result."""
+class Case:
+    """An original and a format, and how many times each peer's speed is wanted."""
 
-    name: str
-    ours: float
-    raw: float
-    ratio: float
-    size: int
-    raw_size: int
+    what: str
+    original: str
+    format: str
+    wanted: Mapping[str, float]
+    memory: Mapping[str, float] = field(default_factory=dict)  # share of the peer's highest memory
+    most_bytes: Mapping[str, float] = field(default_factory=dict)  # times the peer's bytes
+    patient: float = 1.0  # times the usual length, where single pictures take long
 
 
-def compare(photos: list[Path], rounds: int, seconds: float, say: Callable[[str], None]) -> Iterator[Row]:
-    """Interleaved rounds of ours over HTTP and of raw libvips in as many processes as there are workers."""
-    photo = photos[0]
-    with darkroom(photo.parent, "--cache", "off", settings={"DARKROOM_QUEUE_SECONDS": "60"}) as port:
-        tokens = itertools.count()
-        for form in FORMATS_COMPARED:
-            ours, raw, ratios = [], [], []
-            for number in range(rounds):
-                one, size = _over_http(port, photo.name, form, tokens, seconds)
-                other, raw_size = _raw(photo, form, seconds)
-                ours.append(one)
-                raw.append(other)
-                ratios.append(one / other)
-                say(f"  {form} round {number + 1}: {one:.1f} and {other:.1f} a second")
-            yield Row(
-                f"{photo.name} to {form}",
-                statistics.median(ours),
-                statistics.median(raw),
-                statistics.median(ratios),
-                size,
-                raw_size,
+CASES = (
+    Case("12 MP JPEG to JPEG", "12mp", "jpg", {"IPX": 1.4, "thumbor": 1.4, "libvips": 1.4}),
+    Case("4K JPEG to JPEG", "4k", "jpg", {"IPX": 1.4, "thumbor": 1.4, "libvips": 1.4}),
+    Case("12 MP progressive JPEG to JPEG", "progressive", "jpg", {"IPX": 2.7}, memory={"IPX": 0.25}),
+    Case("12 MP JPEG to WebP", "12mp", "webp", {"IPX": 1.4}),
+    Case("12 MP JPEG to AVIF", "12mp", "avif", {"IPX": 10.0}, most_bytes={"IPX": 1.2}, patient=1.5),
+)
+
+
+async def compare(setting: Setting) -> Comparison:
+    """Every case with every peer."""
+    rows: list[Row] = []
+    foreign: list[float] = []
+    for case in CASES:
+        with ExitStack() as stack:
+            names = stack.enter_context(fresh(setting.out))
+            servers = {
+                name: stack.enter_context(peer.start(setting.out, names.folder)) for name, peer in setting.peers.items()
+            }
+            original = setting.inputs[case.original]
+            pictures = await alike(servers, case.format, [WIDTH], original, partial(names.name, original))
+            setting.say(f"{case.what}: {', '.join(said(name, picture) for name, picture in pictures.items())}")
+            for name, server in servers.items():
+                await cold_turn(server, pictures[name].wish, original, names, CLIENTS, WARM)()
+            turns = await interleaved(
+                {
+                    name: cold_turn(
+                        server, pictures[name].wish, original, names, CLIENTS, setting.seconds * case.patient
+                    )
+                    for name, server in servers.items()
+                },
+                setting,
+                case.what,
             )
+        rows += [row for name in servers if name != OURS.name for row in _rows(case, name, pictures, turns)]
+        foreign += [turn.foreign for taken in turns.values() for turn in taken]
+    return Comparison("cold", tuple(rows), tuple(foreign))
 
 
-def _over_http(port: int, name: str, form: str, tokens: Iterator[int], seconds: float) -> tuple[float, int]:
-    """Results per second for eight clients, each URL new, and the bytes of one."""
-    sizes: list[int] = []
-    until = time.perf_counter() + seconds
-
-    def client() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port)
-        while time.perf_counter() < until:
-            connection.request("GET", f"/f_{form},v_{next(tokens)},w_{WIDTH}/{name}")
-            answer = connection.getresponse()
-            body = answer.read()
-            if answer.status != 200:
-                raise RuntimeError(f"{answer.status}: {body[:300]!r}")
-            sizes.append(len(body))
-
-    threads = [threading.Thread(target=client) for _ in range(CLIENTS)]
-    started = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return len(sizes) / (time.perf_counter() - started), sizes[0]
-
-
-def _raw(photo: Path, form: str, seconds: float) -> tuple[float, int]:
-    """Results per second of `vips thumbnail` and the same encoder settings, one process to a core."""
-    context = get_context("spawn")
-    with context.Pool(len(os.sched_getaffinity(0)), initializer=_prepare) as pool:
-        pool.map(_thumbnails, [(photo, form, 0.3)] * 2)  # warm
-        done = pool.map(_thumbnails, [(photo, form, seconds)] * len(os.sched_getaffinity(0)), chunksize=1)
-    return sum(count / elapsed for count, elapsed, _ in done), done[0][2]
-
-
-def _prepare() -> None:
-    os.environ["VIPS_CONCURRENCY"] = "1"
-    import pyvips
-
-    pyvips.cache_set_max(0)
-
-
-def _thumbnails(work: tuple[Path, str, float]) -> tuple[int, float, int]:
-    import pyvips
-
-    photo, form, seconds = work
-    row = FORMATS[form]
-    options: dict[str, Any] = {**row.settings("first"), "Q": row.quality(DEFAULT_QUALITY), "keep": "none"}
-    count, size, started = 0, 0, time.perf_counter()
-    while (elapsed := time.perf_counter() - started) < seconds:
-        image = pyvips.Image.thumbnail(str(photo), WIDTH, height=10_000_000, size="down")
-        size = len(image.write_to_buffer(row.writer, **options))
-        count += 1
-    return count, elapsed, size
+def _rows(case: Case, peer: str, pictures: Mapping[str, Picture], turns: Mapping[str, list[Turn]]) -> list[Row]:
+    ours, theirs = pictures[OURS.name], pictures[peer]
+    settings = f"{said(OURS.name, ours)}, {said(peer, theirs)}"
+    wanted = case.wanted.get(peer)
+    rows = [
+        Row(
+            case.what,
+            "pictures/s",
+            tuple(turn.rate for turn in turns[OURS.name]),
+            peer,
+            tuple(turn.rate for turn in turns[peer]),
+            Target(wanted) if wanted else None,
+            ours.beside(theirs),
+            settings,
+        )
+    ]
+    if share := case.memory.get(peer):
+        peaks = {name: max(turn.peak for turn in turns[name]) / 1e6 for name in (OURS.name, peer)}
+        target = Target(share, most=True)
+        rows.append(Row(f"{case.what}, highest memory", "MB", (peaks[OURS.name],), peer, (peaks[peer],), target))
+    if times := case.most_bytes.get(peer):
+        target = Target(times, most=True)
+        rows.append(Row(f"{case.what}, bytes", "bytes", (ours.bytes,), peer, (theirs.bytes,), target))
+    return rows

@@ -1,14 +1,18 @@
 """Servers to be measured, started as real processes and ended with the measurement."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import urlopen
+
+PATIENCE = 30.0
 
 NGINX = """
 worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/errors;
@@ -39,11 +43,20 @@ def darkroom(
     folder: Path, *words: str, core: int | None = None, settings: Mapping[str, str] | None = None
 ) -> Iterator[int]:
     """A server of our own over a folder; yields its port."""
+    with darkroom_process(folder, *words, core=core, settings=settings) as (_, port):
+        yield port
+
+
+@contextmanager
+def darkroom_process(
+    folder: Path, *words: str, core: int | None = None, settings: Mapping[str, str] | None = None
+) -> Iterator[tuple[int, int]]:
+    """A server of our own over a folder; yields its process and its port."""
     port = free_port()
     command = [*pinned(core), sys.executable, "-m", "proxy", "serve", str(folder), "--port", str(port), *words]
     environment = {**os.environ, "DARKROOM_LOG_LEVEL": "warning", **(settings or {})}
-    with _running(command, f"http://127.0.0.1:{port}/health", environment):
-        yield port
+    with running(command, lambda: answers(port, "/health"), environment) as pid:
+        yield pid, port
 
 
 @contextmanager
@@ -52,25 +65,36 @@ def nginx(folder: Path, core: int | None = None) -> Iterator[int]:
     port = free_port()
     config = folder / "nginx.conf"
     config.write_text(NGINX.format(folder=folder, port=port))
-    with _running([*pinned(core), "nginx", "-c", str(config)], f"http://127.0.0.1:{port}/", dict(os.environ)):
+    with running([*pinned(core), "nginx", "-c", str(config)], lambda: answers(port), os.environ):
         yield port
 
 
 @contextmanager
-def _running(command: Sequence[str], url: str, environment: Mapping[str, str]) -> Iterator[None]:
+def running(command: Sequence[str], ready: Callable[[], bool], environment: Mapping[str, str]) -> Iterator[int]:
+    """A process that is there once it is ready, and is ended by SIGINT, by SIGKILL if it must be; yields its number."""
     process = subprocess.Popen(command, env=dict(environment), stdout=subprocess.DEVNULL)
     try:
-        for _ in range(200):
-            try:
-                urlopen(url, timeout=1).close()
-                break
-            except OSError as error:
-                if getattr(error, "code", None):
-                    break  # it answers, if only with an error
-                time.sleep(0.05)
-        else:
-            raise RuntimeError(f"{command[0]} did not start")
-        yield
+        end = time.monotonic() + PATIENCE
+        while not ready():
+            if process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"{' '.join(command)} did not start")
+            time.sleep(0.05)
+        yield process.pid
     finally:
-        process.send_signal(2)
-        process.wait(30)
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def answers(port: int, path: str = "/") -> bool:
+    """Whether something answers there, if only with an error."""
+    try:
+        urlopen(f"http://127.0.0.1:{port}{path}", timeout=1).close()
+    except HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
