@@ -3,9 +3,9 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import floor
-from typing import Any
+from typing import Any, NamedTuple
 
 from cachetools import LRUCache
 
@@ -48,11 +48,22 @@ class Recent:
     counts: Answers
     counts_unchanged: Answers
     renewing: bool = False
+    lines: bytes = field(init=False)
+    """Status line and header fields as they go over the wire, and those of a 304."""
+    lines_unchanged: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lines = _lines(b"200 OK", self.headers)
+        self.lines_unchanged = _lines(b"304 Not Modified", self.headers_unchanged)
+
+
+def _lines(status: bytes, headers: Headers) -> bytes:
+    return b"".join((b"HTTP/1.1 ", status, b"\r\n", *(b"%b: %b\r\n" % pair for pair in headers)))
 
 
 def size(recent: Recent) -> int:
     """Bytes that an entry takes, about."""
-    return len(recent.body) + sum(len(name) + len(value) for name, value in recent.headers) + OVERHEAD
+    return len(recent.body) + 3 * len(recent.lines) + OVERHEAD
 
 
 class RecentAnswers:
@@ -101,11 +112,11 @@ class RecentAnswers:
         now = self._clock()
         # The ages in the header of a URL that expires are true until the next full second.
         valid_until = now + answer.lifetime.seconds if answer.expires is None else floor(now) + 1.0
-        kept = [field for field in headers if field[0] not in (b"server-timing", b"cache-status")]
+        kept = [pair for pair in headers if pair[0] not in (b"server-timing", b"cache-status")]
         kept.append((b"cache-status", b"darkroom; hit; detail=memory"))
         recent = Recent(
             headers=kept,
-            headers_unchanged=[field for field in kept if field[0] not in ABOUT_BODY],
+            headers_unchanged=[pair for pair in kept if pair[0] not in ABOUT_BODY],
             body=body,
             etag=answer.etag,
             modified=answer.modified,
@@ -128,6 +139,29 @@ class RecentAnswers:
         self._entries.clear()
 
 
+class _Hit(NamedTuple):
+    """An answer to be given again, or a 304 in its place."""
+
+    recent: Recent
+    unchanged: bool
+    named: bytes | None
+    """The id that the request came with."""
+    started: float
+
+    def identity(self) -> bytes:
+        """The id of the request."""
+        return request_id(self.named).encode()
+
+    def body(self, method: str) -> bytes:
+        """What is sent behind the head."""
+        return self.recent.body if method == "GET" and not self.unchanged else b""
+
+    def sent(self, size: int) -> None:
+        """Count it."""
+        counts = self.recent.counts_unchanged if self.unchanged else self.recent.counts
+        counts.sent(time.perf_counter() - self.started, size)
+
+
 class Edge:
     """The outermost application: hits are answered here, all else goes on to `app`."""
 
@@ -137,12 +171,34 @@ class Edge:
         self._renewals: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
+        hit = None
+        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
+            hit = self._hit(scope["raw_path"], scope["headers"])
+        if hit is None:
             await self._app(scope, receive, send)
             return
+        status, headers = (304, hit.recent.headers_unchanged) if hit.unchanged else (200, hit.recent.headers)
+        body = hit.body(scope["method"])
+        field = (b"x-request-id", hit.identity())
+        await send({"type": "http.response.start", "status": status, "headers": [*headers, field]})
+        await send({"type": "http.response.body", "body": body})
+        hit.sent(len(body))
+
+    def at_once(self, method: str, path: bytes, fields: Headers) -> tuple[bytes, bytes] | None:
+        """The answer to a GET or HEAD, if it is a hit: its head but for the empty line, and its body."""
+        hit = self._hit(path, fields)
+        if hit is None:
+            return None
+        recent = hit.recent
+        lines, body = (recent.lines_unchanged, b"") if hit.unchanged else (recent.lines, hit.body(method))
+        hit.sent(len(body))
+        return b"%bx-request-id: %b\r\n" % (lines, hit.identity()), body
+
+    def _hit(self, path: bytes, fields: Headers) -> "_Hit | None":
+        """What was answered a moment ago to such a request; it is asked for anew where it has become old."""
         started = time.perf_counter()
         accept, named, since, identity = b"", None, None, None
-        for name, value in scope["headers"]:
+        for name, value in fields:
             if name == b"accept":
                 accept = accept + b"," + value if accept else value
             elif name == b"if-none-match":
@@ -152,27 +208,17 @@ class Edge:
             elif name == b"x-request-id":
                 identity = value
             elif name == b"range":
-                await self._app(scope, receive, send)
-                return
-        path = scope["raw_path"]
+                return None
         found = self._recent.get(path, bucket(accept))
         if found is None:
-            await self._app(scope, receive, send)
-            return
+            return None
         if self._recent.stale(found):
             task = asyncio.create_task(self._renewed(path, accept, found))
             self._renewals.add(task)
             task.add_done_callback(self._renewals.discard)
-        field = (b"x-request-id", request_id(identity).encode())
-        if (named is not None or since is not None) and not_modified(found.etag, found.modified, named, since):
-            await send({"type": "http.response.start", "status": 304, "headers": [*found.headers_unchanged, field]})
-            await send({"type": "http.response.body", "body": b""})
-            found.counts_unchanged.sent(time.perf_counter() - started, 0)
-            return
-        body = found.body if scope["method"] == "GET" else b""
-        await send({"type": "http.response.start", "status": 200, "headers": [*found.headers, field]})
-        await send({"type": "http.response.body", "body": body})
-        found.counts.sent(time.perf_counter() - started, len(body))
+        asked = named is not None or since is not None
+        unchanged = asked and not_modified(found.etag, found.modified, named, since)
+        return _Hit(found, unchanged, identity, started)
 
     async def _renewed(self, path: bytes, accept: bytes, recent: Recent) -> None:
         """Ask for an answer anew; one that has become wrong is no longer given."""

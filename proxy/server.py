@@ -10,7 +10,7 @@ import structlog
 import uvicorn
 
 from proxy.edge import App
-from proxy.protocol import room_for_connections, with_larger_bodies
+from proxy.protocol import AtOnce, protocol_for, room_for_connections
 from proxy.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -75,10 +75,11 @@ def server(
     replace: Callable[[], None],
     announce: Callable[[], None] = lambda: None,
     larger_bodies: Mapping[tuple[bytes, bytes], int] | None = None,
+    at_once: AtOnce | None = None,
 ) -> Server:
     """The HTTP server of an application; `replace` goes on with the settings as they are now, or raises.
 
-    `larger_bodies` are the bytes that some requests may have, by method and path.
+    `larger_bodies` are the bytes that some requests may have, by method and path; `at_once` has answers that are ready.
     """
 
     def reload() -> None:
@@ -92,7 +93,7 @@ def server(
     config = uvicorn.Config(
         application,
         loop="uvloop",
-        http=with_larger_bodies(larger_bodies or {}),
+        http=protocol_for(larger_bodies or {}, at_once),
         limit_concurrency=room_for_connections(),
         ws="none",
         log_config=None,
