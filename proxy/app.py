@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -44,7 +44,7 @@ from proxy.stores.result import Store
 from proxy.stores.tiered import TieredStore
 from proxy.wire import Manners
 from proxy.workers.poison import PoisonList
-from proxy.workers.pool import Pool, Reply
+from proxy.workers.pool import BEHIND, Pool, Reply
 from signing import Key, KeyRing, looks_like_step
 from transforms.limits import Cost, Limits
 
@@ -52,8 +52,6 @@ log = structlog.get_logger(__name__)
 
 CHEAP = 250.0
 """Milliseconds below which work may use the worker that is kept free: every usual rendition, but no refined AVIF."""
-BEHIND = 1
-"""The rank of work that nobody waits for."""
 WORKER = (sys.executable, "-m", "transforms.worker")
 
 
@@ -83,7 +81,10 @@ class Site:
         )
         site = cls(
             reader,
-            {name: Bounds(_limits(settings, mount), settings.gps == "keep") for name, mount in settings.mounts.items()},
+            {
+                name: Bounds(Limits(**settings.limits_of(mount).model_dump()), settings.gps == "keep")
+                for name, mount in settings.mounts.items()
+            },
             {name: _freshness(settings, mount) for name, mount in settings.mounts.items()},
         )
         sources.update(opened)
@@ -102,6 +103,8 @@ class Application:
     budget: Budget
     replace: Callable[[Settings], None]
     """Go on with the keys, presets and mounts of other settings, or raise and go on as before."""
+    running: Callable[[], AbstractAsyncContextManager[None]]
+    """Workers, stores and sources at work, whoever asks."""
     phase: Phase = field(default_factory=Phase)
 
 
@@ -124,6 +127,7 @@ def build(settings: Settings, budget: Budget | None = None) -> Application:
         deadline_svg=settings.deadline_svg,
         watch=_watch(metrics),
     )
+    refinement = _refinement(settings, budget, renderer, flights, pools["pictures"])
     delivery = Delivery(
         reader=site.reader,
         records=Records(
@@ -140,7 +144,7 @@ def build(settings: Settings, budget: Budget | None = None) -> Application:
         siblings=Siblings(store),
         bounds=bounds.__getitem__,
         freshness=freshness.__getitem__,
-        refine=_refinement(settings, renderer, flights, pools).consider,
+        refine=refinement.consider,
         grade="final" if settings.first == "final" else "first",
         clock=time.time,
     )
@@ -159,20 +163,23 @@ def build(settings: Settings, budget: Budget | None = None) -> Application:
         recent.forget()
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def running() -> AsyncIterator[None]:
         async with AsyncExitStack() as closing:
-            closing.push_async_callback(_close, store)
+            closing.push_async_callback(store.close)
             closing.push_async_callback(_close_all, sources)
             for pool in pools.values():
                 closing.push_async_callback(pool.close, settings.stop_seconds)
             await asyncio.gather(*(pool.start() for pool in pools.values()))
             closing.push_async_callback(flights.close)
+            closing.push_async_callback(refinement.close)
             phase.started = True
             yield
             phase.draining = True
 
     own = {"/health": status.health, "/ready": status.ready, "/metrics": status.prometheus}
-    starlette = Starlette(routes=[Route(path, endpoint) for path, endpoint in own.items()], lifespan=lifespan)
+    starlette = Starlette(
+        routes=[Route(path, endpoint) for path, endpoint in own.items()], lifespan=lambda _: running()
+    )
     paths = {path.encode() for path in own}
 
     async def routed(scope: Scope, receive: Receive, send: Send) -> None:
@@ -181,7 +188,7 @@ def build(settings: Settings, budget: Budget | None = None) -> Application:
         await (starlette if ours else media)(scope, receive, send)
 
     edge = Edge(routed, recent, media.renew)
-    return Application(edge, media, metrics, recent, pools, budget, replace_site, phase)
+    return Application(edge, media, metrics, recent, pools, budget, replace_site, running, phase)
 
 
 async def _close_all(sources: Mapping[Path, FileSource]) -> None:
@@ -189,12 +196,7 @@ async def _close_all(sources: Mapping[Path, FileSource]) -> None:
         await source.close()
 
 
-async def _close(store: Store) -> None:
-    if isinstance(store, TieredStore):
-        await store.close()
-
-
-def _store(settings: Settings, budget: Budget, metrics: Metrics) -> Store:
+def _store(settings: Settings, budget: Budget, metrics: Metrics) -> TieredStore:
     tiers: list[Store] = [MemoryStore(budget.memory_cache // 2)]
     if settings.cache:
         tiers.append(DiskStore(settings.cache / "results", int(settings.cache_bytes)))
@@ -205,27 +207,29 @@ def _store(settings: Settings, budget: Budget, metrics: Metrics) -> Store:
 
 def _pools(settings: Settings, budget: Budget, metrics: Metrics) -> dict[str, Pool]:
     scratch = _scratch(settings)
-    poison = PoisonList()
+    poison, bad_originals = PoisonList(), PoisonList(strikes=4)
 
-    def pool(name: str, size: int, reserve: int) -> Pool:
+    def pool(name: str, size: int, reserve: int, spare: int = 0) -> Pool:
         made = Pool(
             WORKER,
             size=size,
             scratch=scratch,
             reserve=reserve,
             cheap=CHEAP,
+            spare=spare,
             queue_seconds=settings.queue_seconds,
             memory=budget.worker_memory * size,
             worker_memory=budget.worker_limit,
             recycle_rss=budget.recycle_rss,
             recycle_jobs=settings.recycle_jobs,
             poison=poison,
+            bad_originals=bad_originals,
         )
         metrics.watch_pool(name, made.stats)
         return made
 
     return {
-        "pictures": pool("pictures", budget.workers, 1 if budget.workers > 1 else 0),
+        "pictures": pool("pictures", budget.workers, 1 if budget.workers > 1 else 0, budget.spare),
         # Drawings, and headers that take a library to read: quick work, kept away from encoders.
         "drawings": pool("drawings", 1, 0),
     }
@@ -243,15 +247,15 @@ def _scratch(settings: Settings) -> Path:
     return Path(tempfile.gettempdir()) / f"darkroom-{os.getuid()}"
 
 
-def _refinement(settings: Settings, renderer: Renderer, flights: Flights, pools: Mapping[str, Pool]) -> Refinement:
-    # With one worker alone, nobody should find it busy with what nobody waits for.
-    longest = settings.deadline * 250 if pools["pictures"].stats().size > 1 else CHEAP
-
-    def worthwhile(rendition: Rendition) -> bool:
-        pool = pools["pictures"].stats()
-        return pool.idle > 0 and not pool.queued and renderer.cost(rendition, "final").milliseconds < longest
-
-    return Refinement(lambda rendition, tags: renderer.make(rendition, "final", tags, rank=BEHIND), worthwhile, flights)
+def _refinement(settings: Settings, budget: Budget, renderer: Renderer, flights: Flights, pool: Pool) -> Refinement:
+    # To make room, a worker that is alone has to be started anew.
+    longest = settings.deadline * 250 if budget.workers + budget.spare > 1 else CHEAP
+    return Refinement(
+        lambda rendition, tags: renderer.make(rendition, "final", tags, rank=BEHIND),
+        lambda rendition: renderer.cost(rendition, "final").milliseconds < longest,
+        pool.at_leisure,
+        flights,
+    )
 
 
 def _watch(metrics: Metrics) -> Watch:
@@ -262,6 +266,7 @@ def _watch(metrics: Metrics) -> Watch:
                 metrics.observe(counted.STAGE_SECONDS, float(reply.meta[stage]), stage)
         metrics.observe(counted.STAGE_SECONDS, reply.queued, "queue")
         metrics.observe(counted.COST_RATIO, reply.worked * 1000 / max(cost.milliseconds, 0.1), rendition.format)
+        metrics.observe(counted.MEMORY_RATIO, reply.peak / (reply.base + cost.memory), rendition.format)
         if size:
             metrics.count(counted.SAVED_BYTES, rendition.format, by=max(0, rendition.record.size - size))
 
@@ -276,10 +281,6 @@ def _place(mount: MountSettings) -> Place:
         originals=mount.originals,
         focal={key: (point.x, point.y) for key, point in mount.focal.items()},
     )
-
-
-def _limits(settings: Settings, mount: MountSettings) -> Limits:
-    return Limits(**settings.limits_of(mount).model_dump())
 
 
 def _freshness(settings: Settings, mount: MountSettings) -> Freshness:

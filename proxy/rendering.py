@@ -129,6 +129,7 @@ class Renderer:
                     memory=cost.memory,
                     rank=rank,
                     descriptor=original.descriptor,
+                    original=f"{mounted.name}/{mounted.key} {rendition.record.version}",
                 )
             )
         finally:

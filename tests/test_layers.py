@@ -32,7 +32,7 @@ RULES: dict[str, set[str]] = {
         "proxy.wire",
     },
     "proxy.server": {"structlog", "uvicorn", "proxy.edge", "proxy.protocol", "proxy.settings"},
-    "proxy.refinement": {"proxy.flights", "proxy.log", "proxy.rendition"},
+    "proxy.refinement": {"proxy.failures", "proxy.flights", "proxy.log", "proxy.rendition"},
     "proxy.protocol": {"uvicorn", "httptools"},
     "proxy.wire": {"proxy.answer", "proxy.caching", "proxy.negotiation", "proxy.stores"},
     "proxy.answer": {"proxy.caching", "proxy.stores"},
