@@ -11,7 +11,7 @@ from proxy.workers.rules import BEHIND, Item, Load, Place, Rules
 
 AGEING = 4.0  # work of a second's cost lets pass what is short and comes up to four seconds later
 MEMORY_OF_PACE = 0.98  # how much of what is known of the pace outlives one more piece of work
-BELIEVED = 1000.0  # milliseconds of work after which the estimates count no more than what was seen
+BELIEVED = 3.0  # pieces of work after which the estimates count no more than what was seen
 
 
 class Line(Generic[Item]):
@@ -40,7 +40,7 @@ class Line(Generic[Item]):
         self._load: Load[Item] = Load()
         self._queued = 0  # microseconds
         self._numbers = itertools.count()
-        self._estimated = self._worked = BELIEVED  # milliseconds; their quotient is the pace of this machine
+        self._seen = self._estimated = self._worked = 0.0  # pieces of work that have ended, and their milliseconds
 
     @property
     def waiting(self) -> int:
@@ -83,6 +83,7 @@ class Line(Generic[Item]):
         """Take one out that ran, and learn from it how far the estimates are off."""
         if place := self.interrupt(item):
             worked = (self._clock() - place.started) * 1000
+            self._seen = self._seen * MEMORY_OF_PACE + 1
             self._estimated = self._estimated * MEMORY_OF_PACE + place.cost
             self._worked = self._worked * MEMORY_OF_PACE + min(worked, 10 * place.cost)
 
@@ -115,8 +116,15 @@ class Line(Generic[Item]):
         # What nobody waits for is in nobody's way.
         running = [place for place in self._running.values() if place.rank <= max(rank, BEHIND - 1)]
         ahead = [place for place in self._waiting.values() if place.order < mine.order]
-        pace = self._worked / self._estimated
-        return self._rules.turn([(self._left(place), place) for place in running], ahead, mine, pace) / 1000
+        left = [(self._left(place), place) for place in running]
+        return self._rules.turn(left, ahead, mine, self._pace) / 1000
+
+    @property
+    def _pace(self) -> float:
+        """How slow this machine is: what work takes as a multiple of its estimate."""
+        if not self._estimated:
+            return 1.0
+        return (self._seen * self._worked / self._estimated + BELIEVED) / (self._seen + BELIEVED)
 
     def _place(self, item: Any, cost: float, memory: int, rank: int, again: bool = False) -> Place[Any]:
         put_behind = min(AGEING * cost / 1000, self._patience)
@@ -126,8 +134,7 @@ class Line(Generic[Item]):
 
     def _left(self, place: Place[Item]) -> float:
         """Milliseconds; what takes longer than it should is about to end."""
-        pace = self._worked / self._estimated
-        return max(place.cost * pace - (self._clock() - place.started) * 1000, 0.0)
+        return max(place.cost * self._pace - (self._clock() - place.started) * 1000, 0.0)
 
     def _eligible(self, load: Load[Item]) -> Place[Item] | None:
         return self._rules.choose(load, self._first(True), self._first(False))
