@@ -108,8 +108,8 @@ class Application:
     phase: Phase = field(default_factory=Phase)
 
 
-def build(settings: Settings, budget: Budget | None = None) -> Application:
-    """Put a server together. Raises BudgetError, BadKey, OSError and ValueError for settings that cannot be met."""
+def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1) -> Application:
+    """A server, `reserve` of whose workers do short work alone. Raises BudgetError, BadKey, OSError and ValueError."""
     budget = budget or plan_budget(settings, find_machine())
     metrics, phase, flights = Metrics(), Phase(), Flights()
     sources: dict[Path, FileSource] = {}
@@ -117,7 +117,7 @@ def build(settings: Settings, budget: Budget | None = None) -> Application:
     # Requests that are on their way may still ask for a mount that is gone.
     bounds, freshness = dict(site.bounds), dict(site.freshness)
     store = _store(settings, budget, metrics)
-    pools = _pools(settings, budget, metrics)
+    pools = _pools(settings, budget, metrics, reserve)
     renderer = Renderer(
         pictures=pools["pictures"],
         drawings=pools["drawings"],
@@ -205,7 +205,7 @@ def _store(settings: Settings, budget: Budget, metrics: Metrics) -> TieredStore:
     return TieredStore(tiers)
 
 
-def _pools(settings: Settings, budget: Budget, metrics: Metrics) -> dict[str, Pool]:
+def _pools(settings: Settings, budget: Budget, metrics: Metrics, reserve: int) -> dict[str, Pool]:
     scratch = _scratch(settings)
     poison, bad_originals = PoisonList(), PoisonList(strikes=4)
 
@@ -229,7 +229,7 @@ def _pools(settings: Settings, budget: Budget, metrics: Metrics) -> dict[str, Po
         return made
 
     return {
-        "pictures": pool("pictures", budget.workers, 1 if budget.workers > 1 else 0, budget.spare),
+        "pictures": pool("pictures", budget.workers, reserve, budget.spare),
         # Drawings, and headers that take a library to read: quick work, kept away from encoders.
         "drawings": pool("drawings", 1, 0),
     }

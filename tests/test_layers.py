@@ -21,6 +21,12 @@ RULES: dict[str, set[str]] = {
     # The seams and leaves of the proxy do not know each other.
     "proxy.app": {"*"},
     "proxy.__main__": {"*"},
+    "proxy.warm": {"*"},
+    "proxy.console": {"typer", "proxy.settings"},
+    "proxy.warming": {
+        "proxy.delivery", "proxy.reading", "proxy.rendering", "proxy.rendition", "proxy.stores", "signing",
+        "transforms",
+    },
     "proxy.reference": {"proxy.errors", "proxy.settings", "transforms"},
     "proxy.greeting": {"proxy.settings", "signing", "transforms"},
     "proxy.handlers": {
