@@ -64,6 +64,9 @@ def test_it_is_refined_when_somebody(how: str, server: Server) -> None:
     server.until(lambda: finals(server) == 1)
     server.until(lambda: server.ask("/f_avif,w_50/0.jpg")["etag"].endswith('.final"'))
     assert server.ask("/f_avif,w_50/0.jpg", if_none_match=first["etag"]).status == 200
+    for ratio in ("cost", "memory"):
+        assert server.count(f"darkroom_{ratio}_ratio_count", format="avif") == 2
+        assert server.count(f"darkroom_{ratio}_ratio_sum", format="avif") > 0
 
 
 def test_nothing_is_refined_that_is_asked_for_once(server: Server) -> None:
