@@ -115,9 +115,10 @@ class _Writing(NamedTuple):
     memory: float
 
 
-# Measured on one core of a 2 vCPU EPYC; ratios travel, milliseconds do not. `python -m bench.estimates` takes these
-# figures again. Bytes for a pixel of PNG, WebP and TIFF are those of an original that has to be held: one that is only
-# made smaller passes through, and takes half of the estimate.
+# Measured on one core of a 2 vCPU EPYC, those of AVIF and JPEG XL read and of GIF on a Xeon and divided by its pace;
+# ratios travel, milliseconds do not. `python -m bench.estimates` takes these figures again. Bytes do not depend on the
+# plan. PNG, WebP and TIFF take half of them where they are only made smaller. Where an earlier step needs them whole
+# (a trim, a turn), PNG and TIFF take 0.9 to 1.3 times as much, an interlaced PNG up to 1.7, and WebP 2 to 3.
 _JPEG: Final = {"baseline": 11.0, "cut": 25.0, "whole": 60.0}  # entropy decoding, for a megabyte
 _JPEG_PIXELS: Final = 4.3  # for a megapixel that is left after shrinking: the rest of the decoder
 _RESIZE: Final = 2.3  # for a megapixel of input
