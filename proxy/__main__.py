@@ -2,9 +2,15 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+
+from proxy.console import ConfigOption
+from proxy.console import failed as _failed
+from proxy.console import secrets as _secrets
+from proxy.console import settings_of as _settings
+from proxy.warm import warm
 
 app = typer.Typer(
     help="Darkroom develops pictures on request: one original, every rendition by URL.\n\n"
@@ -14,30 +20,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Settings file; ./darkroom.toml if there.")
-]
-
-
-def _settings(config: Path | None, **overrides: Any) -> Any:
-    from proxy.settings import SettingsError, load
-
-    try:
-        return load(overrides, config, os.environ)
-    except SettingsError as error:
-        raise _failed(str(error)) from None
-
-
-def _secrets(settings: Any) -> list[str]:
-    """All that the log must not show."""
-    tokens = [settings.admin_token] if settings.admin_token else []
-    return [secret.get_secret_value() for secret in (*(key.secret for key in settings.keys), *tokens)]
-
-
-def _failed(text: str) -> typer.Exit:
-    typer.secho(text, err=True, fg=typer.colors.RED)
-    return typer.Exit(2)
 
 
 @app.command(
@@ -127,6 +109,9 @@ def serve(
         logging.close()
     if not running.started:
         raise typer.Exit(1)
+
+
+app.command()(warm)
 
 
 @app.command()

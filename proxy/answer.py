@@ -39,6 +39,8 @@ class Answer:
     """The tier that had the result, or `made`, `shared`, `unchanged`."""
     format: str = ""
     degraded: str = ""
+    provisional: bool = False
+    """Whether a better one is made when it is asked for again."""
     tags: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     """Seconds by stage."""

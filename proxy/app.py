@@ -5,11 +5,11 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import structlog
 from starlette.applications import Starlette
@@ -18,7 +18,6 @@ from starlette.types import Receive, Scope, Send
 
 from proxy import metrics as counted
 from proxy.budget import Budget, find_machine, plan_budget
-from proxy.caching import Freshness
 from proxy.delivery import Delivery
 from proxy.edge import Edge, RecentAnswers
 from proxy.failures import OriginFailed, OriginTimedOut
@@ -31,85 +30,35 @@ from proxy.handlers.visitors import Visitors
 from proxy.metrics import Metrics
 from proxy.pages import dropping
 from proxy.pages.dropping import Drops
-from proxy.pages.links import Links
-from proxy.pages.originals import Tree
 from proxy.pages.playground import Playground
 from proxy.pressure import Siblings
-from proxy.reading import Place, Reader
 from proxy.records import Records
 from proxy.refinement import Refinement
 from proxy.rendering import Renderer, Watch
-from proxy.rendition import Bounds, Rendition
+from proxy.rendition import Rendition
 from proxy.server import Phase
 from proxy.settings import Settings
-from proxy.settings.mounts import Mount as MountSettings
 from proxy.shrunk import ShrunkOriginals
+from proxy.site import Site
 from proxy.sources.dropped import DroppedSource
 from proxy.sources.file import FileSource
-from proxy.sources.mounts import Mounted, Mounts
-from proxy.sources.source import Closed, Source
+from proxy.sources.mounts import Mounted
+from proxy.sources.source import Closed
 from proxy.stores.disk import DiskStore
 from proxy.stores.memory import MemoryStore
 from proxy.stores.result import Store
 from proxy.stores.tiered import TieredStore
 from proxy.wire import Manners
 from proxy.workers.poison import PoisonList
-from proxy.workers.pool import Pool, Reply
-from signing import Key, KeyRing, looks_like_step
+from proxy.workers.pool import BEHIND, Pool, Reply
 from transforms.headers import Header
-from transforms.limits import Cost, Limits
+from transforms.limits import Cost
 
 log = structlog.get_logger(__name__)
 
 CHEAP = 250.0
 """Milliseconds below which work may use the worker that is kept free: every usual rendition, but no refined AVIF."""
-BEHIND = 1
-"""The rank of work that nobody waits for."""
-BRIEFLY = Freshness(60, 60, 0, 0, 60)
-"""How long results of dropped files are kept by those who ask: their originals are there for a while only."""
 WORKER = (sys.executable, "-m", "transforms.worker")
-
-
-@dataclass(frozen=True)
-class Site:
-    """What may change while the server runs: keys, presets and mounts, read together and replaced together."""
-
-    reader: Reader
-    bounds: Mapping[str, Bounds]
-    freshness: Mapping[str, Freshness]
-    tree: Tree
-    links: Links
-
-    @classmethod
-    def of(
-        cls, settings: Settings, sources: MutableMapping[Path, FileSource], dropped: Mapping[str, DroppedSource]
-    ) -> Self:
-        """Raises BadKey, and OSError and ValueError for mounts that cannot be served; `sources` are those in use."""
-        ring = KeyRing.read([key.secret.get_secret_value() for key in settings.keys]) if settings.keys else None
-        folders = {name: mount.url for name, mount in settings.mounts.items()}
-        opened = {folder: sources.get(folder) or FileSource(folder) for folder in folders.values()}
-        table: dict[str, Source] = {name: opened[folder] for name, folder in folders.items()}
-        mounts = Mounts({**table, **dropped}, looks_like_step=looks_like_step)
-        reader = Reader(
-            ring,
-            {Key.read(key.secret.get_secret_value()).kid: key.policy for key in settings.keys},
-            settings.presets,
-            mounts,
-            {name: _place(mount) for name, mount in settings.mounts.items()},
-            open_to_all=settings.unsigned or ring is None,
-            clock=time.time,
-        )
-        site = cls(
-            reader,
-            {name: Bounds(_limits(settings, mount), settings.gps == "keep") for name, mount in settings.mounts.items()}
-            | {name: Bounds(Limits(**settings.limits.model_dump()), settings.gps == "keep") for name in dropped},
-            {name: _freshness(settings, mount) for name, mount in settings.mounts.items()}
-            | dict.fromkeys(dropped, BRIEFLY),
-            Tree(mounts, tuple(settings.mounts)),
-            Links(ring, settings.presets),
-        )
-        sources.update(opened)
-        return site
 
 
 @dataclass(frozen=True)
@@ -126,11 +75,13 @@ class Application:
     """Bytes of the bodies that are read, by method and path."""
     replace: Callable[[Settings], None]
     """Go on with the keys, presets and mounts of other settings, or raise and go on as before."""
+    running: Callable[[], AbstractAsyncContextManager[None]]
+    """Workers, stores and sources at work, whoever asks."""
     phase: Phase = field(default_factory=Phase)
 
 
-def build(settings: Settings, budget: Budget | None = None) -> Application:
-    """Put a server together. Raises BudgetError, BadKey, OSError and ValueError for settings that cannot be met."""
+def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1) -> Application:
+    """A server, `reserve` of whose workers do short work alone. Raises BudgetError, BadKey, OSError and ValueError."""
     budget = budget or plan_budget(settings, find_machine())
     metrics, phase, flights = Metrics(), Phase(), Flights()
     sources: dict[Path, FileSource] = {}
@@ -139,7 +90,7 @@ def build(settings: Settings, budget: Budget | None = None) -> Application:
     # Requests that are on their way may still ask for a mount that is gone.
     bounds, freshness = dict(site.bounds), dict(site.freshness)
     store = _store(settings, budget, metrics)
-    pools = _pools(settings, budget, metrics)
+    pools = _pools(settings, budget, metrics, reserve)
     shrunk = ShrunkOriginals(budget.pixels)
     metrics.watch_store("pixels", shrunk.stats)
     renderer = Renderer(
@@ -152,6 +103,7 @@ def build(settings: Settings, budget: Budget | None = None) -> Application:
         shrunk=shrunk,
         watch=_watch(metrics),
     )
+    refinement = _refinement(settings, budget, renderer, flights, pools["pictures"])
     records = Records(
         store,
         flights,
@@ -169,7 +121,7 @@ def build(settings: Settings, budget: Budget | None = None) -> Application:
         siblings=Siblings(store),
         bounds=bounds.__getitem__,
         freshness=freshness.__getitem__,
-        refine=_refinement(settings, renderer, flights, pools).consider,
+        refine=refinement.consider,
         grade="final" if settings.first == "final" else "first",
         clock=time.time,
     )
@@ -191,9 +143,9 @@ def build(settings: Settings, budget: Budget | None = None) -> Application:
         recent.forget()
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def running() -> AsyncIterator[None]:
         async with AsyncExitStack() as closing:
-            closing.push_async_callback(_close, store)
+            closing.push_async_callback(store.close)
             closing.push_async_callback(_close_all, sources)
             closing.callback(shrunk.close)
             closing.push_async_callback(_close_all, dropped)
@@ -201,13 +153,15 @@ def build(settings: Settings, budget: Budget | None = None) -> Application:
                 closing.push_async_callback(pool.close, settings.stop_seconds)
             await asyncio.gather(*(pool.start() for pool in pools.values()))
             closing.push_async_callback(flights.close)
+            closing.push_async_callback(refinement.close)
             phase.started = True
             yield
             phase.draining = True
 
     own = {"/health": status.health, "/ready": status.ready, "/metrics": status.prometheus}
     routes = [*(Route(path, endpoint) for path, endpoint in own.items()), *pages.routes()]
-    starlette, paths = Starlette(routes=routes, lifespan=lifespan), {path.encode() for path in own}
+    starlette = Starlette(routes=routes, lifespan=lambda _: running())
+    paths = {path.encode() for path in own}
 
     async def routed(scope: Scope, receive: Receive, send: Send) -> None:
         # The framework's router would answer by itself what its patterns do not match, such as a line's end.
@@ -220,7 +174,7 @@ def build(settings: Settings, budget: Budget | None = None) -> Application:
 
     edge = Edge(routed, recent, media.renew)
     larger = {(b"PUT", ui.DROPPED.encode()): pages.playground.drops.most_bytes} if pages.playground else {}
-    return Application(edge, media, metrics, recent, pools, budget, larger, replace_site, phase)
+    return Application(edge, media, metrics, recent, pools, budget, larger, replace_site, running, phase)
 
 
 async def _close_all(sources: Mapping[Any, Closed]) -> None:
@@ -228,12 +182,7 @@ async def _close_all(sources: Mapping[Any, Closed]) -> None:
         await source.close()
 
 
-async def _close(store: Store) -> None:
-    if isinstance(store, TieredStore):
-        await store.close()
-
-
-def _store(settings: Settings, budget: Budget, metrics: Metrics) -> Store:
+def _store(settings: Settings, budget: Budget, metrics: Metrics) -> TieredStore:
     tiers: list[Store] = [MemoryStore(budget.memory_cache // 2)]
     if settings.cache:
         tiers.append(DiskStore(settings.cache / "results", int(settings.cache_bytes)))
@@ -242,29 +191,31 @@ def _store(settings: Settings, budget: Budget, metrics: Metrics) -> Store:
     return TieredStore(tiers)
 
 
-def _pools(settings: Settings, budget: Budget, metrics: Metrics) -> dict[str, Pool]:
+def _pools(settings: Settings, budget: Budget, metrics: Metrics, reserve: int) -> dict[str, Pool]:
     scratch = _scratch(settings)
-    poison = PoisonList()
+    poison, bad_originals = PoisonList(), PoisonList(strikes=4)
 
-    def pool(name: str, size: int, reserve: int) -> Pool:
+    def pool(name: str, size: int, reserve: int, spare: int = 0) -> Pool:
         made = Pool(
             WORKER,
             size=size,
             scratch=scratch,
             reserve=reserve,
             cheap=CHEAP,
+            spare=spare,
             queue_seconds=settings.queue_seconds,
             memory=budget.worker_memory * size,
             worker_memory=budget.worker_limit,
             recycle_rss=budget.recycle_rss,
             recycle_jobs=settings.recycle_jobs,
             poison=poison,
+            bad_originals=bad_originals,
         )
         metrics.watch_pool(name, made.stats)
         return made
 
     return {
-        "pictures": pool("pictures", budget.workers, 1 if budget.workers > 1 else 0),
+        "pictures": pool("pictures", budget.workers, reserve, budget.spare),
         # Drawings, and headers that take a library to read: quick work, kept away from encoders.
         "drawings": pool("drawings", 1, 0),
     }
@@ -282,15 +233,15 @@ def _scratch(settings: Settings) -> Path:
     return Path(tempfile.gettempdir()) / f"darkroom-{os.getuid()}"
 
 
-def _refinement(settings: Settings, renderer: Renderer, flights: Flights, pools: Mapping[str, Pool]) -> Refinement:
-    # With one worker alone, nobody should find it busy with what nobody waits for.
-    longest = settings.deadline * 250 if pools["pictures"].stats().size > 1 else CHEAP
-
-    def worthwhile(rendition: Rendition) -> bool:
-        pool = pools["pictures"].stats()
-        return pool.idle > 0 and not pool.queued and renderer.cost(rendition, "final").milliseconds < longest
-
-    return Refinement(lambda rendition, tags: renderer.make(rendition, "final", tags, rank=BEHIND), worthwhile, flights)
+def _refinement(settings: Settings, budget: Budget, renderer: Renderer, flights: Flights, pool: Pool) -> Refinement:
+    # To make room, a worker that is alone has to be started anew.
+    longest = settings.deadline * 250 if budget.workers + budget.spare > 1 else CHEAP
+    return Refinement(
+        lambda rendition, tags: renderer.make(rendition, "final", tags, rank=BEHIND),
+        lambda rendition: renderer.cost(rendition, "final").milliseconds < longest,
+        pool.at_leisure,
+        flights,
+    )
 
 
 def _playground(
@@ -315,35 +266,11 @@ def _watch(metrics: Metrics) -> Watch:
                 metrics.observe(counted.STAGE_SECONDS, float(reply.meta[stage]), stage)
         metrics.observe(counted.STAGE_SECONDS, reply.queued, "queue")
         metrics.observe(counted.COST_RATIO, reply.worked * 1000 / max(cost.milliseconds, 0.1), rendition.format)
+        metrics.observe(counted.MEMORY_RATIO, reply.peak / (reply.base + cost.memory), rendition.format)
         if size:
             metrics.count(counted.SAVED_BYTES, rendition.format, by=max(0, rendition.record.size - size))
 
     return Watch(made, lambda mount, size: metrics.count(counted.ORIGIN_BYTES, mount or "/", by=size))
-
-
-def _place(mount: MountSettings) -> Place:
-    return Place(
-        public=mount.allowed if mount.policy == "public" else None,
-        formats=mount.formats,
-        default_preset=mount.default_preset,
-        originals=mount.originals,
-        focal={key: (point.x, point.y) for key, point in mount.focal.items()},
-    )
-
-
-def _limits(settings: Settings, mount: MountSettings) -> Limits:
-    return Limits(**settings.limits_of(mount).model_dump())
-
-
-def _freshness(settings: Settings, mount: MountSettings) -> Freshness:
-    usual = settings.freshness
-    return Freshness(
-        max_age=int(usual.max_age if mount.max_age is None else mount.max_age),
-        shared_max_age=int(usual.shared_max_age if mount.shared_max_age is None else mount.shared_max_age),
-        stale_while_revalidate=int(usual.stale_while_revalidate),
-        stale_if_error=int(usual.stale_if_error),
-        provisional_max_age=int(usual.provisional_max_age),
-    )
 
 
 def _readiness(phase: Phase, pools: Mapping[str, Pool]) -> dict[str, object]:

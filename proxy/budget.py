@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from proxy.settings import Settings
@@ -22,6 +22,9 @@ LEAST_WORKER = 160 * MIB
 
 USUAL_WORKER = 512 * MIB
 """What one worker may fill where there is room: an AVIF 4096 px wide fills 256 MiB, a progressive JPEG of 60 MP 225."""
+
+SPARE = 64 * MIB
+"""A worker that stands by to take the place of one that ends: 39 MiB at rest. There is one where this is left over."""
 
 UNTOUCHED = 192 * MIB
 """Memory that a worker reserves and never fills: stacks of its threads, frames of encoders, the allocator's slack.
@@ -72,6 +75,8 @@ class Budget:
     """Bytes of shrunk originals, in files."""
     front: int = FRONT
     drawings: int = DRAWINGS
+    spare: int = 0
+    """Workers that stand by."""
 
     @property
     def worker_limit(self) -> int:
@@ -85,7 +90,7 @@ class Budget:
 
     @property
     def total(self) -> int:
-        return self._all_workers + self.memory_cache + self.front
+        return self._all_workers + self.spare * SPARE + self.memory_cache + self.front
 
     @property
     def _all_workers(self) -> int:
@@ -97,7 +102,8 @@ class Budget:
         workers = f"workers ({self.workers} + {self.drawings} for drawings) x {write_bytes(self.worker_memory)}"
         return (
             f"{workers} = {write_bytes(self._all_workers)}\n"
-            f"+ memory cache {write_bytes(self.memory_cache)}\n"
+            + (f"+ a worker that stands by {write_bytes(SPARE)}\n" if self.spare else "")
+            + f"+ memory cache {write_bytes(self.memory_cache)}\n"
             f"+ front {write_bytes(self.front)}\n"
             f"= {write_bytes(self.total)} {sign} {write_bytes(self.machine.memory)} of {self.machine.memory_from}"
         )
@@ -117,7 +123,7 @@ def plan_budget(settings: Settings, machine: Machine) -> Budget:
     budget = Budget(workers, worker, cache, min(settings.recycle_rss, worker), machine, pixels)
     if budget.total > machine.memory:
         raise BudgetError(f"the memory does not suffice:\n{budget}\n{_remedy(settings)}")
-    return budget
+    return replace(budget, spare=1) if budget.total + SPARE <= machine.memory else budget
 
 
 def _remedy(settings: Settings) -> str:

@@ -127,6 +127,7 @@ class Delivery:
             attachment=saving.attachment is not None,
             format=rendition.format,
             tags=tags(wanted),
+            provisional=grade != "final",
         )
 
     def _lifetime(self, wanted: Wanted, **nature: bool) -> Lifetime:

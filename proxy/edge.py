@@ -104,7 +104,7 @@ class RecentAnswers:
         body = answer.body
         if answer.degraded:
             return
-        self._entries.pop((path, taken), None)
+        known = self._entries.pop((path, taken), None)
         if not isinstance(body, bytes) or len(body) > LARGEST or answer.lifetime.seconds <= 0:
             return
         if len(path) > LONGEST_PATH:
@@ -112,6 +112,8 @@ class RecentAnswers:
         now = self._clock()
         # The ages in the header of a URL that expires are true until the next full second.
         valid_until = now + answer.lifetime.seconds if answer.expires is None else floor(now) + 1.0
+        # Whoever asks a second time for what could be better is to be noticed at once.
+        rest = 0.0 if answer.provisional and known is None else RECHECKED_AFTER
         kept = [pair for pair in headers if pair[0] not in (b"server-timing", b"cache-status")]
         kept.append((b"cache-status", b"darkroom; hit; detail=memory"))
         recent = Recent(
@@ -120,7 +122,7 @@ class RecentAnswers:
             body=body,
             etag=answer.etag,
             modified=answer.modified,
-            fresh_until=now + RECHECKED_AFTER,
+            fresh_until=now + rest,
             valid_until=valid_until,
             generation=generation,
             counts=self._metrics.answers(200, "memory", answer.format),

@@ -60,6 +60,7 @@ TABLE: Final[dict[type[Refusal] | type[SigningError], Row]] = {
     failures.OriginFailed: Row(502, "The origin failed"),
     failures.OriginTimedOut: Row(504, "The origin did not answer in time"),
     failures.Busy: Row(503, "Too busy"),
+    failures.Preempted: Row(503, "Too busy"),
     failures.TimedOut: Row(503, "The work took too long"),
     failures.WorkerLost: Row(503, "The work could not be finished"),
     failures.Poisoned: Row(503, "The work is not tried again for a while"),

@@ -44,6 +44,10 @@ class Busy(Refusal):
     retry_after: float = 1.0
 
 
+class Preempted(Busy):
+    """Work that nobody waits for made room for work that somebody waits for."""
+
+
 class TimedOut(Refusal):
     """The work took longer than its limit and was stopped."""
 

@@ -46,6 +46,13 @@ STAGE_SECONDS: Final = Metric(
 COST_RATIO: Final = Metric(
     "darkroom_cost_ratio", "histogram", "Time that work took, as a share of its estimate.", ("format",), _RATIOS
 )
+MEMORY_RATIO: Final = Metric(
+    "darkroom_memory_ratio",
+    "histogram",
+    "Memory that a worker had at most, as a share of its estimate.",
+    ("format",),
+    _RATIOS,
+)
 ORIGIN_BYTES: Final = Metric("darkroom_origin_bytes_total", "counter", "Bytes of originals read.", ("mount",))
 SAVED_BYTES: Final = Metric(
     "darkroom_saved_bytes_total", "counter", "Bytes that results are smaller than their originals.", ("format",)
@@ -76,6 +83,7 @@ METRICS: Final = (
     TRANSFORMS,
     STAGE_SECONDS,
     COST_RATIO,
+    MEMORY_RATIO,
     ORIGIN_BYTES,
     SAVED_BYTES,
     WORKERS,

@@ -6,13 +6,15 @@ uvicorn reads heads of any size and waits for ever; a proxy in front may be stri
 import asyncio
 import json
 import resource
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from proxy.ready import AtOnce, ReadyProtocol
 
 LONGEST_HEAD = 64 * 1024
 """Bytes of a request's head: what browsers with many cookies send is a quarter of it. One read may go beyond."""
@@ -28,9 +30,6 @@ HEAD_SECONDS = 15.0
 """How long a head may take from the connection, or from its first byte, on: a packet may well be lost twice."""
 STALLED_SECONDS = 60.0
 """How long a client may take nothing of what is ready for it: longer than a phone is in a tunnel."""
-
-UNUSUAL = frozenset((b"content-length", b"transfer-encoding", b"expect", b"range"))
-"""Header fields of requests that are never answered at once."""
 
 MOST_CONNECTIONS = 16_384
 """Connections at most, even where more files may be open: idle ones take about 6 KiB each."""
@@ -70,15 +69,11 @@ LARGE_HEAD = Refusal(431, "head_too_large", "The header fields are too many or t
 LARGE_BODY = Refusal(413, "body_too_large", "The body of the request is too large")
 
 
-Fields = list[tuple[bytes, bytes]]
-AtOnce = Callable[[str, bytes, Fields], tuple[bytes, bytes] | None]
-
-
 class Refused(Exception):
     """Stops the parser; what is wrong is in the protocol."""
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(ReadyProtocol):
     """uvicorn's protocol that refuses large requests and leaves those who let it wait.
 
     The usual request arrives in one read and meets no more than a few comparisons; all else is looked at after
@@ -91,12 +86,6 @@ class BoundedProtocol(HttpToolsProtocol):
     largest_body = LARGEST_BODY
     larger_bodies: Mapping[tuple[bytes, bytes], int] = MappingProxyType({})
     """Bytes of the bodies of some requests, by method and target; whoever reads them sees to those who let it wait."""
-    at_once: AtOnce = staticmethod(lambda *_: None)
-    """Head and body of the answer to a GET or HEAD that is ready; it is written before anything is made of the request.
-
-    A task, a scope and the messages between them cost more than the answer itself. Where it is not ready, where another
-    is still being sent, or where anything is unusual, the request goes its ordinary way.
-    """
     most_pipelined = MOST_PIPELINED
     head_seconds = HEAD_SECONDS
     stalled_seconds = STALLED_SECONDS
@@ -111,8 +100,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refusal = BAD_REQUEST
         self._deadline: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
-        self._ready: tuple[bytes, bytes] | None = None
-        """The answer to the request that is just being read."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -133,7 +120,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._look_at_unfinished()
 
     def on_message_begin(self) -> None:
-        self.url, self.headers, self.expect_100_continue = b"", [], False
+        super().on_message_begin()
         # Behind the end of another message, how much of the read is of this one is not known.
         self._unfinished = self._unfinished or 1
 
@@ -147,9 +134,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._stop(BAD_REQUEST)
         if self._deadline is not None:
             self._forget_deadline()
-        self._ready = self._answer_at_once()
-        if self._ready is None:
-            self._begin()
+        super().on_headers_complete()
         # The rest of this read is body, or another message; a body that is open has a byte at least to come.
         self._body, self._unfinished = 0, 1
 
@@ -162,49 +147,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if len(self.headers) > self.most_fields:
             self._stop(LARGE_HEAD)
-        if self._ready is not None:
-            self._write(*self._ready)
-            return
         # A body that ends behind its answer has stopped uvicorn's timer: the next head is waited for by ours.
-        self._body, self._unfinished = -1, int(self.cycle.response_complete)
+        self._body, self._unfinished = -1, int(self.ready is None and self.cycle.response_complete)
         super().on_message_complete()
-
-    def _answer_at_once(self) -> tuple[bytes, bytes] | None:
-        method = self.parser.get_method()
-        plain = (
-            (method == b"GET" or method == b"HEAD")
-            and b"?" not in self.url
-            and b"#" not in self.url
-            and self.url[:1] == b"/"
-            and not self._owes()
-            and not self.flow.write_paused
-            and self.parser.get_http_version() == "1.1"
-            and self.parser.should_keep_alive()
-            and not self.parser.should_upgrade()
-            and len(self.connections) < (self.limit_concurrency or MOST_CONNECTIONS)
-        )
-        if not plain or any(name in UNUSUAL for name, _ in self.headers):
-            return None
-        return self.at_once(method.decode(), self.url, self.headers)
-
-    def _begin(self) -> None:
-        """Start what uvicorn starts for a request."""
-        url, headers, expects = self.url, self.headers, self.expect_100_continue
-        super().on_message_begin()
-        self.url, self.headers, self.expect_100_continue = url, headers, expects
-        self.scope["headers"] = headers
-        super().on_headers_complete()
-
-    def _write(self, head: bytes, body: bytes) -> None:
-        """Send an answer that was ready, and wait for the next request."""
-        self._ready, self._body, self._unfinished = None, -1, 0
-        date = b"".join(b"%b: %b\r\n" % pair for pair in self.server_state.default_headers)
-        self.transport.write(b"%b%b\r\n" % (head, date))
-        if body:
-            self.transport.write(body)
-        self.server_state.total_requests += 1
-        self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -237,7 +182,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(LARGE_HEAD)
         elif self._unfinished > self._most_body() + self.longest_head:
             self._refuse(LARGE_BODY)
-        elif self._deadline is None and self.timeout_keep_alive_task is None and not self._owes():
+        elif self._deadline is None and self.timeout_keep_alive_task is None and not self.owes():
             self._deadline = self.loop.call_later(self.head_seconds, self._close)
 
     def _most_body(self) -> int:
@@ -249,17 +194,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def _is_large(self) -> bool:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self.longest_head
 
-    def _owes(self) -> bool:
-        """Whether a request waits for the end of its answer."""
-        return self.cycle is not None and not self.cycle.response_complete
-
     def _stop(self, refusal: Refusal) -> None:
         self._refusal = refusal
         raise Refused
 
     def _refuse(self, refusal: Refusal) -> None:
         """Close, and say why unless that would be taken for, or get into, the answer to another request."""
-        if not self._owes():
+        if not self.owes():
             answerable = self._body < 0
         else:
             answerable = self._body >= 0 and not self.pipeline and not self.cycle.response_started

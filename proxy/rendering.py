@@ -161,6 +161,7 @@ class Renderer:
             cost=cost.milliseconds,
             memory=cost.memory,
             rank=rank,
+            original=f"{rendition.mounted.name}/{rendition.mounted.key} {rendition.record.version}",
         )
         if held := turn.held:
             shared = {"shared": held.shrunk.to_dict()}

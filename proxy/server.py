@@ -10,7 +10,8 @@ import structlog
 import uvicorn
 
 from proxy.edge import App
-from proxy.protocol import AtOnce, protocol_for, room_for_connections
+from proxy.protocol import protocol_for, room_for_connections
+from proxy.ready import AtOnce
 from proxy.settings import Settings
 
 log = structlog.get_logger(__name__)

@@ -1,6 +1,7 @@
 """A worker with faults to inject: what its job names, it does."""
 
 import ctypes
+import mmap
 import os
 import socket
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 from transforms.errors import InvalidOption
 from transforms.worker import Aside, Perform, frame, main
 
-HELD: list[bytearray] = []
+HELD: list[bytearray | mmap.mmap] = []
 
 
 def front() -> socket.socket:
@@ -53,6 +54,13 @@ def perform(job: dict[str, Any], scratch: Path, aside: Aside) -> tuple[dict[str,
                 HELD.append(bytearray(os.urandom(1 << 20) * 16))
         case "hold":
             HELD.extend(bytearray(os.urandom(1 << 20)) for _ in range(job["mib"]))
+        case "borrow":
+            bytearray(b"x") * (job["mib"] << 20)
+        case "map":
+            with open(job["path"], "rb") as file:
+                mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+            HELD.append(mapped)
+            sum(mapped[place] for place in range(0, len(mapped), mmap.PAGESIZE))
         case "refuse":
             raise InvalidOption("w_: a whole number", part="w_wide", expected="1 to 8192", suggestion="w_1", offset=5)
         case "fail":

@@ -20,7 +20,7 @@ from tests import pictures
 from tests.serving import Server, environment, originals, serving
 from transforms.samples import SAMPLES
 
-COMMANDS = ("serve", "sign", "key", "options", "settings", "doctor", "samples")
+COMMANDS = ("serve", "warm", "sign", "key", "options", "settings", "doctor", "samples")
 SECRET = new_secret()
 
 

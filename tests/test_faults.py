@@ -19,6 +19,8 @@ from tests.serving import SOAK, Server, fetch, hammer, originals, percentile, se
 
 pytestmark = pytest.mark.anyio
 
+WORKERS = 4
+"""Two, one that stands by for them, and one for drawings."""
 KILLS = 40 * SOAK
 BETWEEN_KILLS = 0.4
 DEADLINE = 2.0
@@ -50,7 +52,7 @@ def busy(server: Server) -> bool:
 
 def whole(server: Server) -> bool:
     """Whether every worker is there and has nothing to do."""
-    return server.count("darkroom_workers", state="idle") == 3
+    return server.count("darkroom_workers", state="idle") == WORKERS
 
 
 async def test_killed_workers_cost_hardly_a_request(server: Server) -> None:

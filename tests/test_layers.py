@@ -20,7 +20,17 @@ RULES: dict[str, set[str]] = {
     "transforms": {"pyvips", "numpy", "pi_heif", "pylibjxl", "pypdfium2"},
     # The seams and leaves of the proxy do not know each other.
     "proxy.app": {"*"},
+    "proxy.site": {  # a part of it
+        "proxy.caching", "proxy.pages", "proxy.reading", "proxy.rendition", "proxy.settings", "proxy.sources",
+        "signing", "transforms",
+    },
     "proxy.__main__": {"*"},
+    "proxy.warm": {"*"},
+    "proxy.console": {"typer", "proxy.settings"},
+    "proxy.warming": {
+        "proxy.delivery", "proxy.reading", "proxy.rendering", "proxy.rendition", "proxy.stores", "signing",
+        "transforms",
+    },
     "proxy.reference": {"proxy.errors", "proxy.settings", "transforms"},
     "proxy.greeting": {"proxy.settings", "signing", "transforms"},
     "proxy.handlers": {
@@ -32,9 +42,10 @@ RULES: dict[str, set[str]] = {
         "cachetools", "proxy.answer", "proxy.caching", "proxy.log", "proxy.metrics", "proxy.negotiation",
         "proxy.wire",
     },
-    "proxy.server": {"structlog", "uvicorn", "proxy.edge", "proxy.protocol", "proxy.settings"},
-    "proxy.refinement": {"proxy.flights", "proxy.log", "proxy.rendition"},
-    "proxy.protocol": {"uvicorn", "httptools"},
+    "proxy.server": {"structlog", "uvicorn", "proxy.edge", "proxy.protocol", "proxy.ready", "proxy.settings"},
+    "proxy.refinement": {"proxy.failures", "proxy.flights", "proxy.log", "proxy.rendition"},
+    "proxy.protocol": {"uvicorn", "httptools", "proxy.ready"},
+    "proxy.ready": {"uvicorn"},
     "proxy.wire": {"proxy.answer", "proxy.caching", "proxy.negotiation", "proxy.stores"},
     "proxy.answer": {"proxy.caching", "proxy.stores"},
     "proxy.delivery": {

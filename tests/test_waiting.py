@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.workers.poison import PoisonList
+from proxy.workers.rules import BEHIND
 from proxy.workers.waiting import Line
 
 
@@ -149,7 +150,7 @@ def test_who_finds_a_free_worker_does_not_wait(clock: Clock) -> None:
     waiting = line(clock)
     join(waiting, "a film", cost=60_000)
     waiting.next()
-    assert waiting.wait(cost=1000, rank=0) == 0
+    assert waiting.wait(cost=1000, memory=1, rank=0) == 0
 
 
 def test_the_wait_is_the_work_ahead_shared_by_all_workers(clock: Clock) -> None:
@@ -158,19 +159,135 @@ def test_the_wait_is_the_work_ahead_shared_by_all_workers(clock: Clock) -> None:
         join(waiting, item, cost=1000)
     waiting.next()
     waiting.next()
-    assert waiting.wait(cost=1000, rank=0) == pytest.approx(2.0)
+    assert waiting.wait(cost=1000, memory=1, rank=0) == pytest.approx(2.0)
     clock.now = 0.5
-    assert waiting.wait(cost=1000, rank=0) == pytest.approx(1.5)
+    assert waiting.wait(cost=1000, memory=1, rank=0) == pytest.approx(1.5)
     clock.now = 5
-    assert waiting.wait(cost=1000, rank=0) == pytest.approx(1.0), "what takes longer than thought is about to end"
+    assert waiting.wait(cost=1000, memory=1, rank=0) == pytest.approx(1.0), (
+        "what takes longer than thought is about to end"
+    )
 
 
 def test_work_of_a_later_rank_is_not_ahead(clock: Clock) -> None:
     waiting = line(clock)
     for item in "abcd":
         join(waiting, item, cost=1000, rank=1)
-    assert waiting.wait(cost=10, rank=0) == 0
-    assert waiting.wait(cost=10, rank=1) == pytest.approx(2.0)
+    assert waiting.wait(cost=10, memory=1, rank=0) == 0
+    assert waiting.wait(cost=1000, memory=1, rank=1) == pytest.approx(2.0)
+
+
+def test_the_wait_of_short_work_is_not_that_of_the_long_work_that_it_passes(clock: Clock) -> None:
+    waiting = line(clock)
+    for item in "abcdef":
+        join(waiting, item, cost=1000)
+    waiting.next()
+    waiting.next()
+    assert waiting.wait(cost=10, memory=1, rank=0) == pytest.approx(1.0), "the next worker that is free takes it"
+    assert waiting.wait(cost=1000, memory=1, rank=0) == pytest.approx(3.0)
+
+
+def test_the_wait_ends_with_the_first_worker_that_is_free(clock: Clock) -> None:
+    waiting = line(clock)
+    for item, cost in {"short": 1000, "long": 9000, "next": 5000}.items():
+        join(waiting, item, cost=cost)
+    waiting.next()
+    waiting.next()
+    assert waiting.wait(cost=5000, memory=1, rank=0) == pytest.approx(6.0)
+
+
+def test_the_wait_counts_memory(clock: Clock) -> None:
+    waiting = line(clock, size=4)
+    for item in "abc":
+        join(waiting, item, cost=1000, memory=60)
+    waiting.next()
+    assert waiting.wait(cost=1000, memory=60, rank=0) == pytest.approx(3.0), "they run one by one"
+    assert waiting.wait(cost=10, memory=1, rank=0) == 0
+
+
+@given(
+    st.lists(st.tuples(st.floats(1, 2000), st.integers(0, 120), st.integers(0, 1)), max_size=60),
+    st.tuples(st.floats(1, 2000), st.integers(0, 120), st.integers(0, 1)),
+    st.integers(1, 4),
+    st.integers(0, 3),
+)
+def test_the_wait_is_when_it_begins_if_everybody_takes_what_was_estimated(
+    others: list[tuple[float, int, int]], mine: tuple[float, int, int], size: int, reserve: int
+) -> None:
+    clock = Clock()
+    waiting: Line[int] = Line(size=size, reserve=min(reserve, size - 1), cheap=60, memory=100, patience=5, clock=clock)
+    running: dict[int, float] = {}
+    costs = [cost for cost, _, _ in (*others, mine)]
+
+    def begin() -> None:
+        while (number := waiting.next()) is not None:
+            running[number] = clock.now + costs[number] / 1000
+
+    for number, (cost, memory, rank) in enumerate(others):
+        waiting.join(number, cost=cost, memory=memory, rank=rank)
+    # What nobody waits for makes room, and is not ahead of anybody; here it has not begun.
+    if mine[2] == 0:
+        for number in [number for number, (_, _, rank) in enumerate(others) if rank]:
+            waiting.leave(number)
+    begin()
+    told = waiting.wait(cost=mine[0], memory=mine[1], rank=mine[2])
+    waiting.join(len(others), cost=mine[0], memory=mine[1], rank=mine[2])
+    begin()
+    while len(others) not in running:
+        ended = min(running, key=lambda number: running[number])
+        clock.now = running.pop(ended)
+        waiting.interrupt(ended)
+        begin()
+    # Milliseconds of the clock's own arithmetic aside.
+    assert told == pytest.approx(clock.now, abs=0.001)
+
+
+def test_a_very_long_line_is_told_by_its_beginning(clock: Clock) -> None:
+    waiting = line(clock)
+    for number in range(1000):
+        join(waiting, str(number), cost=100)
+    assert waiting.wait(cost=100, memory=1, rank=0) == pytest.approx(50, rel=0.05)
+
+
+def test_work_that_nobody_waits_for_is_in_the_way_of_what_cannot_begin_beside_it(clock: Clock) -> None:
+    waiting = line(clock, reserve=1)
+    join(waiting, "a refinement", cost=1000, rank=BEHIND)
+    assert waiting.next() == "a refinement"
+    assert waiting.in_the_way() is None, "nobody waits"
+    join(waiting, "another", cost=1000, rank=BEHIND)
+    assert waiting.in_the_way() is None, "nor does anybody for the other one"
+    join(waiting, "a thumbnail", cost=10)
+    assert waiting.in_the_way() is None, "there is a worker for it"
+    assert waiting.next() == "a thumbnail"
+    join(waiting, "an AVIF", cost=500)
+    assert waiting.in_the_way() == "a refinement", "its lane is taken"
+    assert waiting.wait(cost=500, memory=1, rank=0) == pytest.approx(0.5), "behind the AVIF alone"
+    waiting.interrupt("a refinement")
+    assert waiting.next() == "an AVIF"
+
+
+def test_work_that_nobody_waits_for_makes_room_in_the_memory(clock: Clock) -> None:
+    waiting = line(clock)
+    join(waiting, "a refinement", memory=60, rank=BEHIND)
+    waiting.next()
+    join(waiting, "a visit", memory=60)
+    assert waiting.in_the_way() == "a refinement"
+    join(waiting, "a visit that needs less", cost=1, memory=1)
+    assert waiting.in_the_way() is None
+    assert waiting.next() == "a visit that needs less"
+    assert waiting.in_the_way() == "a refinement"
+
+
+def test_what_was_interrupted_says_nothing_of_the_pace(clock: Clock) -> None:
+    waiting = line(clock)
+    join(waiting, "a refinement", cost=1000, rank=BEHIND)
+    waiting.next()
+    clock.now = 0.1
+    assert waiting.left("a refinement") == pytest.approx(0.9)
+    waiting.interrupt("a refinement")
+    waiting.finish("a refinement")
+    join(waiting, "a visit", cost=1000)
+    waiting.next()
+    assert waiting.left("a visit") == pytest.approx(1.0)
 
 
 def test_cheap_work_is_not_refused_for_the_long_work_that_waits(clock: Clock) -> None:
@@ -178,8 +295,8 @@ def test_cheap_work_is_not_refused_for_the_long_work_that_waits(clock: Clock) ->
     for item in "abcd":
         join(waiting, item, cost=1000)
     waiting.next()
-    assert waiting.wait(cost=10, rank=0) == 0
-    assert waiting.wait(cost=1000, rank=0) == pytest.approx(4.0), "one worker of the two does all of it"
+    assert waiting.wait(cost=10, memory=1, rank=0) == 0
+    assert waiting.wait(cost=1000, memory=1, rank=0) == pytest.approx(4.0), "one worker of the two does all of it"
 
 
 def test_the_wait_follows_the_pace_of_the_machine(clock: Clock) -> None:
@@ -192,7 +309,8 @@ def test_the_wait_follows_the_pace_of_the_machine(clock: Clock) -> None:
     for item in "ab":
         join(waiting, item, cost=1000)
     waiting.next()
-    assert waiting.wait(cost=10, rank=0) == pytest.approx(6, rel=0.05), "it is three times as slow as the estimates"
+    told = waiting.wait(cost=1000, memory=1, rank=0)
+    assert told == pytest.approx(6, rel=0.05), "it is three times as slow as the estimates"
 
 
 @given(

@@ -23,7 +23,7 @@ import pytest
 from proxy.failures import Busy, ClosingDown, Poisoned, TimedOut, WorkerLost, WorkFailed
 from proxy.workers.poison import PoisonList
 from proxy.workers.pool import Job, Pool, Reply
-from proxy.workers.process import Worker, worker_environment
+from proxy.workers.process import JEMALLOC, Worker, worker_environment
 from proxy.workers.scratch import Scratch
 from tests import pictures
 from tests.conftest import corpus
@@ -43,8 +43,8 @@ on_uvloop = pytest.mark.parametrize("anyio_backend", [("asyncio", {"use_uvloop":
 def job(do: str, *, deadline: float = 10, cost: float = 10, memory: int = MIB, rank: int = 0, **more: Any) -> Job:
     stop = more.pop("stop_if_unwanted", False)
     identity = more.pop("identity", f"{do} {random.random()}")
-    descriptor = more.pop("descriptor", None)
-    return Job({"do": do, **more}, identity, deadline, cost, memory, rank, stop, descriptor)
+    descriptor, origin = more.pop("descriptor", None), more.pop("original", "")
+    return Job({"do": do, **more}, identity, deadline, cost, memory, rank, stop, descriptor, origin)
 
 
 @asynccontextmanager
@@ -222,6 +222,29 @@ async def test_work_that_ended_two_workers_is_refused_for_a_while(
         assert "crash; it was doing bad" in caplog.text
         now = 601.0
         assert await opened.run(job("nothing", identity="bad"))
+
+
+async def test_an_original_that_ended_four_workers_is_refused_whatever_is_asked_of_it(tmp_path: Path) -> None:
+    now = 0.0
+    async with pool(tmp_path, bad_originals=PoisonList(strikes=4, clock=lambda: now)) as opened:
+        for _ in range(4):
+            with pytest.raises(WorkerLost):
+                await opened.run(job("exit", original="bad 1"))
+        with pytest.raises(Poisoned, match="the original has ended several workers"):
+            await opened.run(job("nothing", original="bad 1"))
+        assert await opened.run(job("nothing", original="bad 2")), "another version of it is another original"
+        assert await opened.run(job("nothing"))
+        now = 601.0
+        assert await opened.run(job("nothing", original="bad 1"))
+
+
+async def test_an_original_of_which_something_can_be_made_is_not_given_up(tmp_path: Path) -> None:
+    async with pool(tmp_path) as opened:
+        for _ in range(2):
+            for _ in range(3):
+                with pytest.raises(WorkerLost):
+                    await opened.run(job("exit", original="large"))
+            assert await opened.run(job("nothing", original="large"))
 
 
 async def test_workers_that_do_not_start_are_tried_again_with_pauses(tmp_path: Path) -> None:
@@ -421,6 +444,28 @@ async def test_a_reply_tells_what_it_took(tmp_path: Path) -> None:
         assert 0 < reply.cpu < reply.worked + 0.05
 
 
+async def test_a_reply_tells_the_peak_of_its_own_job(tmp_path: Path) -> None:
+    async with pool(tmp_path, size=1) as opened:
+        large = await opened.run(job("borrow", mib=100))
+        assert large.peak - large.base > 100 * MIB
+        end = time.monotonic() + 20
+        while (small := await opened.run(job("nothing"))).peak - small.base > 50 * MIB:
+            assert time.monotonic() < end, "the allocator gives back after a second what is not used"
+            await asyncio.sleep(0.1)
+        assert large.base == small.base > 0
+
+
+async def test_pages_of_mapped_files_are_not_the_workers_own(tmp_path: Path) -> None:
+    (tmp_path / "shared").write_bytes(os.urandom(100 * MIB))
+    async with pool(tmp_path / "scratch", size=1, recycle_rss=80 * MIB) as opened:
+        reply = await opened.run(job("map", path=str(tmp_path / "shared")))
+        (worker,) = workers()
+        assert worker.memory_info().rss > 100 * MIB
+        assert reply.rss < 80 * MIB
+        assert (await opened.run(job("nothing"))).meta["pid"] == reply.meta["pid"]
+        assert not opened.stats().recycled
+
+
 async def test_a_payload_that_json_cannot_carry_is_the_callers_mistake(tmp_path: Path) -> None:
     async with pool(tmp_path) as opened:
         with pytest.raises(TypeError):
@@ -597,14 +642,14 @@ async def test_originals_of_every_kind_are_read_by_their_descriptors(tmp_path: P
 
 async def test_a_full_line_refuses_at_once_and_says_when_to_come_back(tmp_path: Path) -> None:
     async with pool(tmp_path, queue_seconds=2) as opened:
-        tasks = [asyncio.create_task(opened.run(job("sleep", seconds=0.5, cost=1000))) for _ in range(5)]
-        await until(lambda: opened.stats().queued == 3)
+        tasks = [asyncio.create_task(opened.run(job("sleep", seconds=0.5, cost=1000))) for _ in range(6)]
+        await until(lambda: opened.stats().queued == 4)
         begun = time.monotonic()
         with pytest.raises(Busy) as refused:
-            await opened.run(job("nothing"))
+            await opened.run(job("nothing", cost=1000))
         assert time.monotonic() - begun < 0.1
         assert refused.value.retry_after == 1
-        assert opened.stats().queued_ms == 3000
+        assert opened.stats().queued_ms == 4000
         await asyncio.sleep(refused.value.retry_after)
         assert await opened.run(job("nothing")), "it was the truth"
         await asyncio.gather(*tasks)
@@ -861,6 +906,13 @@ async def test_a_signal_that_is_meant_for_the_front_does_not_end_a_worker(
             worker.send_signal(polite)
         await task
         assert not opened.stats().kills
+
+
+@pytest.mark.skipif(not any(path.exists() for path in JEMALLOC), reason="jemalloc is not installed")
+async def test_a_worker_runs_with_jemalloc_where_it_is_installed(tmp_path: Path) -> None:
+    async with pool(tmp_path, size=1):
+        (worker,) = workers()
+        assert "libjemalloc" in Path(f"/proc/{worker.pid}/maps").read_text()
 
 
 async def test_a_worker_is_confined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,7 +115,10 @@ class _Writing(NamedTuple):
     memory: float
 
 
-# Measured on one core of a 2 vCPU EPYC; ratios travel, milliseconds do not. The bench takes these figures again.
+# Measured on one core of a 2 vCPU EPYC, those of AVIF and JPEG XL read and of GIF on a Xeon and divided by its pace;
+# ratios travel, milliseconds do not. `python -m bench.estimates` takes these figures again. Bytes do not depend on the
+# plan. PNG, WebP and TIFF take half of them where they are only made smaller. Where an earlier step needs them whole
+# (a trim, a turn), PNG and TIFF take 0.9 to 1.3 times as much, an interlaced PNG up to 1.7, and WebP 2 to 3.
 _JPEG: Final = {"baseline": 11.0, "cut": 25.0, "whole": 60.0}  # entropy decoding, for a megabyte
 _JPEG_PIXELS: Final = 4.3  # for a megapixel that is left after shrinking: the rest of the decoder
 _RESIZE: Final = 2.3  # for a megapixel of input
@@ -124,10 +127,10 @@ _READING: Final = {
     "png": _Reading(megapixel=18),
     "webp": _Reading(megapixel=9, memory=2),
     "gif": _Reading(megapixel=7),
-    "avif": _Reading(megapixel=30, memory=15),
+    "avif": _Reading(megapixel=42, memory=15),
     "tiff": _Reading(megapixel=13),
     "heic": _Reading(megapixel=25, memory=8),
-    "jxl": _Reading(megapixel=60, memory=12),
+    "jxl": _Reading(megapixel=90, memory=24),
     "svg": _Reading(megabyte=200, megapixel=20, memory=8),
     "pdf": _Reading(megabyte=20, megapixel=10, memory=8),
 }
@@ -136,9 +139,11 @@ _WRITING: Final = {
     "png": _Writing(60, 360, 6),
     "webp": _Writing(60, 130, 12),
     "avif": _Writing(90, 1000, 30),
-    "gif": _Writing(250, 1500, 12),
+    "gif": _Writing(550, 2700, 12),
     "tiff": _Writing(60, 60, 8),
 }
+# What moves repeats itself, and is held once: four bytes for a pixel, and the encoder's share.
+_WRITING_MOVING: Final = {"webp": _Writing(60, 130, 7.5), "gif": _Writing(250, 700, 7.5)}
 # A progressive JPEG's coefficients are all held: bytes for a pixel by subsampling.
 _COEFFICIENTS: Final = {"": 3.0, "4:2:0": 4.5, "4:1:1": 4.5, "4:2:2": 5.5, "4:4:0": 5.5}
 _COEFFICIENTS_IN_FULL: Final = 7.5
@@ -165,9 +170,9 @@ def estimate(
     result moves, every frame of an animated original is decoded and written. `pixels` are those that another worker has
     decoded already.
     """
-    writing = _WRITING[output_format]
     row = FORMATS[output_format]
     frames = header.frames if row.animation and FORMATS[header.kind].animation else 1
+    writing = (_WRITING_MOVING if frames > 1 else _WRITING)[output_format]
     written = output_pixels * frames / _MILLION
     if pixels is not None:
         reading, decoded, held = 0.0, pixels / _MILLION, 0.0
@@ -203,5 +208,5 @@ def _read_other(header: Header, output_pixels: int, frames: int) -> tuple[float,
     return (
         row.megabyte * header.bytes / _MILLION + row.megapixel * pixels / _MILLION,
         pixels / _MILLION,
-        pixels * memory,
+        pixels / frames * memory,  # frames are drawn one after the other
     )

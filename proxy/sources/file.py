@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,7 @@ _THREADS = 4
 _LONGEST_PATH = 4095
 _FOLDER = os.O_DIRECTORY | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
 _READ = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _LINKED = {errno.ELOOP, errno.ENOTDIR}
 _MISSING = {errno.ENOENT, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, *_LINKED}
@@ -53,6 +55,14 @@ class FileSource:
 
     async def listing(self, prefix: str, most: int, wanted: Callable[[str], bool]) -> Listing:
         return await self._in_time(partial(self._list, most=most, wanted=wanted), prefix)
+
+    async def names(self, prefix: str, most: int) -> list[str]:
+        """The first `most` keys, sorted, that begin with a prefix; none where its folder is missing.
+
+        A link to an original is listed, one to a folder is not, since it may lead round in a circle. Raises
+        OriginFailed.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._names, prefix, most)
 
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -128,6 +138,50 @@ class FileSource:
             return os.open(self._root, _READ & ~os.O_NOFOLLOW)
         except OSError as error:
             raise OriginFailed("The place of the originals cannot be read.") from error
+
+    def _names(self, prefix: str, most: int) -> list[str]:
+        folder = prefix.rpartition("/")[0]
+
+        def look(inside: int, path: Path) -> list[str]:
+            descriptor = os.open(".", _LISTED, dir_fd=inside)
+            try:
+                return self._below(descriptor, f"{folder}/" if folder else "", prefix)
+            finally:
+                os.close(descriptor)
+
+        try:
+            # Whatever is asked for, the folder that it is in is what is opened.
+            found = self._find(f"{folder}/x" if folder else "x", look)
+        except NoSuchOriginal:
+            return []
+        return sorted(found)[:most]
+
+    def _below(self, folder: int, name: str, prefix: str) -> list[str]:
+        """The keys in an open folder, and in those in it, that begin with a prefix."""
+        found: list[str] = []
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                key = name + entry.name
+                if entry.name.startswith(".") or not _is_text(key):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    if prefix.startswith(f"{key}/") or key.startswith(prefix):
+                        inner = os.open(entry.name, _LISTED | os.O_NOFOLLOW, dir_fd=folder)
+                        try:
+                            found += self._below(inner, f"{key}/", prefix)
+                        finally:
+                            os.close(inner)
+                elif key.startswith(prefix) and self._is_original(entry, key):
+                    found.append(key)
+        return found
+
+    def _is_original(self, entry: os.DirEntry[str], key: str) -> bool:
+        if entry.is_symlink():
+            with suppress(NoSuchOriginal):
+                self._stat(key)
+                return True
+            return False
+        return entry.is_file(follow_symlinks=False)
 
     def _find(self, key: str, use: Callable[[int, Path], T]) -> T:
         """Use the folder and the path that a key names; raises NoSuchOriginal and OriginFailed."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -12,6 +13,7 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between starts that fail
 NO_FAULT = {"recycled", "closing"}  # reasons to end a worker that has done nothing wrong
+ON_PURPOSE = {"preempted", "unwanted"}  # reasons that are counted, but trouble nobody
 
 
 class Crew:
@@ -34,6 +36,7 @@ class Crew:
         self._lives: set[asyncio.Task[None]] = set()
         self._closed = asyncio.Event()
         self.starting = self.starts = self.recycled = 0
+        self.start_took = 0.0  # seconds, the last time
         self.kills: Counter[str] = Counter()
 
     async def start(self) -> None:
@@ -84,18 +87,21 @@ class Crew:
             why = await worker.cause()
             if why not in NO_FAULT:
                 self.kills[why] += 1
-                log.warning("worker %d ended: %s; it was doing %s", worker.pid, why, worker.doing or "nothing")
+                level = logging.DEBUG if why in ON_PURPOSE else logging.WARNING
+                log.log(level, "worker %d ended: %s; it was doing %s", worker.pid, why, worker.doing or "nothing")
             await self._bury(worker)
 
     async def _try_to_start(self) -> Worker | None:
         worker = None
         self.starting += 1
         self.starts += 1
+        begun = time.monotonic()
         try:
             worker = self._hire()
             self.present.add(worker)
             async with asyncio.timeout(self._start_seconds):
                 await worker.ready()
+            self.start_took = time.monotonic() - begun
             return worker
         except (OSError, WorkerEnded, WorkerLied) as error:  # a TimeoutError is an OSError
             if not self._closed.is_set():

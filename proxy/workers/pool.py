@@ -10,17 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from proxy.failures import Busy, ClosingDown, Poisoned, TimedOut, WorkerLost
+from proxy.failures import Busy, ClosingDown, Poisoned, Preempted, TimedOut, WorkerLost
 from proxy.workers.crew import Crew
 from proxy.workers.poison import PoisonList
 from proxy.workers.process import Worker, WorkerEnded, WorkerLied, WorkerUnreached, worker_environment
+from proxy.workers.rules import BEHIND
 from proxy.workers.scratch import Scratch
 from proxy.workers.tickets import Job, Reply, Ticket, discard
 from proxy.workers.waiting import Line
 from transforms.errors import Refusal
-from transforms.worker import aside_of
 
-__all__ = ["Job", "Pool", "PoolStats", "Reply"]
+__all__ = ["BEHIND", "Job", "Pool", "PoolStats", "Reply"]
 
 # By the reason for which the worker ended. Those from outside count too: the kernel's memory killer is one of them.
 THE_JOBS_FAULT = {"crash", "memory", "deadline", "protocol", "outside"}
@@ -50,6 +50,7 @@ class Pool:
     workers take only jobs below `cheap` milliseconds. What would wait longer than `queue_seconds` is refused. Running
     jobs take `memory` bytes together, and no worker more than `worker_memory`; above `recycle_rss` bytes, or after
     `recycle_jobs`, one is replaced between jobs. `spare` more processes stand by to take the place of one that ends.
+    `poison` and `bad_originals`, which pools may share, know what has ended workers: the work, and what it was done to.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Pool:
         start_seconds: float = 30.0,
         environment: Mapping[str, str] | None = None,
         poison: PoisonList | None = None,
+        bad_originals: PoisonList | None = None,
     ) -> None:
         self._hire = functools.partial(
             Worker,
@@ -85,6 +87,7 @@ class Pool:
         self._size, self._place, self._queue_seconds = size, scratch, queue_seconds
         self._recycle_rss, self._recycle_jobs = recycle_rss, recycle_jobs
         self._poison = PoisonList() if poison is None else poison
+        self._bad_originals = PoisonList(strikes=4) if bad_originals is None else bad_originals
         self._numbers = itertools.count(1)
         self._tickets: set[Ticket] = set()
         self._idle: dict[Worker, asyncio.Future[Ticket | None]] = {}  # the last has worked last: its caches are warm
@@ -115,7 +118,9 @@ class Pool:
             raise ClosingDown("the server is stopping")
         if seconds := self._poison.remaining(job.identity):
             raise Poisoned(f"this has ended workers before; it may be tried again in {seconds:.0f} seconds")
-        wait = self._line.wait(cost=job.cost, rank=job.rank)
+        if job.original and (seconds := self._bad_originals.remaining(job.original)):
+            raise Poisoned(f"the original has ended several workers; it may be tried again in {seconds:.0f} seconds")
+        wait = self._wait(job)
         if wait > self._queue_seconds:
             raise self._busy(wait)
         ticket = self._ticket(job)
@@ -129,6 +134,10 @@ class Pool:
             self._tickets.discard(ticket)
             if ticket.worker is None:  # else the original may be about to be sent
                 ticket.release()
+
+    def at_leisure(self) -> bool:
+        """Whether there is a worker for what nobody waits for."""
+        return bool(self._idle) and self._line.running < self._size and not self._line.waiting
 
     def stats(self) -> PoolStats:
         """Count what is there; costs microseconds."""
@@ -170,12 +179,27 @@ class Pool:
                 ticket.patience.cancel()
             ticket.worker, turn = self._idle.popitem()
             turn.set_result(ticket)
+        behind = self._line.in_the_way()
+        # Without a spare the next worker has to start first, and what is about to end is sooner out of the way.
+        if behind and (self._idle or self._line.left(behind) > self._crew.start_took):
+            self._preempt(behind)
+
+    def _preempt(self, ticket: Ticket) -> None:
+        """End work that nobody waits for, for the sake of work that somebody waits for."""
+        assert ticket.worker
+        ticket.worker.kill("preempted")
+        ticket.settle(Preempted("this made room for work that somebody waits for"))
+        self._line.interrupt(ticket)
+        self._deal()
+
+    def _wait(self, job: Job) -> float:
+        return self._line.wait(cost=job.cost, memory=job.memory, rank=job.rank)
 
     def _give_up(self, ticket: Ticket) -> None:
         if ticket.finish_by:
             self._leave(ticket, WorkerLost("the worker ended in the middle of this, and no other was free in time"))
         else:
-            self._leave(ticket, self._busy(self._line.wait(cost=ticket.job.cost, rank=ticket.job.rank)))
+            self._leave(ticket, self._busy(self._wait(ticket.job)))
 
     def _abandon(self, ticket: Ticket) -> None:
         if ticket.worker is not None and ticket.job.stop_if_unwanted:
@@ -238,9 +262,10 @@ class Pool:
         try:
             async with asyncio.timeout(ticket.finish_by - started):
                 header, body = await worker.ask(ticket.order(), ticket.original, ticket.put_aside)
-            outcome, rss = ticket.read(header, body, time.monotonic() - started)
+            outcome, rss = ticket.read(header, body, time.monotonic() - started, worker.base)
             self._done += 1
             self._poison.forgive(ticket.job.identity)
+            self._bad_originals.forgive(ticket.job.original)
             worker.doing = ""
         except TimeoutError:
             worker.kill(why := "deadline")
@@ -254,11 +279,12 @@ class Pool:
             outcome = WorkerLost(f"the worker ended in the middle of this ({cause})")
         self._line.finish(ticket)
         ticket.worker = None
-        if ticket.job.aside:
-            discard(aside_of(ticket.result))  # that was begun and not told of
+        ticket.drop_aside()
         if why in THE_JOBS_FAULT:
             ticket.lost += 1
             self._poison.strike(ticket.job.identity)
+            if ticket.job.original:
+                self._bad_originals.strike(ticket.job.original)
         if why not in WORTH_A_SECOND_TRY or not self._try_again(ticket):
             ticket.settle(outcome)
             ticket.release()

@@ -70,6 +70,7 @@ class Worker:
         self, command: Sequence[str], folder: Path, *, memory: int, largest_body: int, environment: Mapping[str, str]
     ) -> None:
         self.folder, self.doing = folder, ""
+        self.base = 0  # bytes that it had in memory when it was ready
         self._largest_body, self._why = largest_body, ""
         self._loop = asyncio.get_running_loop()
         self.leaving: asyncio.Future[None] = self._loop.create_future()  # done when it is to take no more work
@@ -104,7 +105,12 @@ class Worker:
 
     async def ready(self) -> None:
         """Wait until it says that it can work; raises WorkerEnded or WorkerLied."""
-        await self._receive()
+        said, _ = await self._receive()
+        match said:
+            case {"peak": int(base)}:
+                self.base = base
+            case _:
+                raise WorkerLied("what is no greeting")
 
     async def ask(
         self, frame: bytes, original: int | None = None, heard: Heard = _nothing_more

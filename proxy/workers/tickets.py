@@ -19,8 +19,9 @@ from transforms.worker import aside_of, frame, refusal_from_fields
 class Job:
     """What a worker is asked to do.
 
-    `payload` is what JSON can carry; `identity` names the work in the poison list. `deadline` is seconds of working;
-    `cost` the milliseconds and `memory` the bytes that it will take by estimate; a lower `rank` goes first.
+    `payload` is what JSON can carry; `identity` names the work in the poison list, and `original` the version of what
+    it is done to. `deadline` is seconds of working; `cost` the milliseconds and `memory` the bytes that it will take by
+    estimate; a lower `rank` goes first, and from BEHIND on it makes room, with Preempted, for what goes before it.
     `descriptor` is the original, which the worker finds under "path"; it has to be open only when `run` is called.
     `late` is what more goes into the payload, asked for when the work begins. `aside` takes the file that a worker
     leaves beside the result before that is done: what it says of it, and an open descriptor; it has no name any more.
@@ -36,13 +37,17 @@ class Job:
     rank: int = 0
     stop_if_unwanted: bool = False
     descriptor: int | None = None
+    original: str = ""
     late: Callable[[], Mapping[str, object]] | None = None
     aside: Callable[[Mapping[str, Any], int], None] | None = None
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What became of a job: seconds `queued`, `worked` and of `cpu`; bytes of the worker's memory, now and at its peak.
+    """What became of a job: seconds `queued`, `worked` and of `cpu`; bytes of the worker's memory.
+
+    `rss` is what it holds now, of its own; `peak` all that it had in memory at most during the job, files that it maps
+    included; `base` the same when it began.
 
     A body that is a path is a file that now belongs to the receiver, who renames or removes it.
     """
@@ -54,6 +59,7 @@ class Reply:
     cpu: float
     rss: int
     peak: int
+    base: int = 0
 
 
 @dataclass(eq=False)
@@ -92,6 +98,11 @@ class Ticket:
             raise WorkerLied("of a file that is not there") from error
         take(facts, descriptor)
 
+    def drop_aside(self) -> None:
+        """Remove a file beside the result that was begun and not told of."""
+        if self.job.aside:
+            discard(aside_of(self.result))
+
     def release(self) -> None:
         """Close the original; a second time does nothing."""
         if self.original is not None:
@@ -109,15 +120,15 @@ class Ticket:
         else:
             self.done.set_result(outcome)
 
-    def read(self, header: Mapping[str, Any], body: bytes, worked: float) -> tuple[Reply | Refusal, int]:
+    def read(self, header: Mapping[str, Any], body: bytes, worked: float, base: int) -> tuple[Reply | Refusal, int]:
         """What a worker says, and the bytes of memory that it holds; raises WorkerLied for what is no reply to this."""
         match header:
             case {"id": self.number, "cpu": float(cpu), "rss": int(rss), "peak": int(peak), **said}:
                 match said:
                     case {"meta": dict(meta), "file": int(size)} if _is_file(self.result, size):
-                        return Reply(meta, self.result, self.queued, worked, cpu, rss, peak), rss
+                        return Reply(meta, self.result, self.queued, worked, cpu, rss, peak, base), rss
                     case {"meta": dict(meta)} if "file" not in said:
-                        return Reply(meta, body, self.queued, worked, cpu, rss, peak), rss
+                        return Reply(meta, body, self.queued, worked, cpu, rss, peak, base), rss
                     case {"refusal": dict(carried)} if refusal := refusal_from_fields(carried):
                         return refusal, rss
                     case {"failure": str(kind)}:

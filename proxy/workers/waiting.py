@@ -2,26 +2,16 @@
 
 import heapq
 import itertools
+import math
 import time
-from collections import Counter
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from typing import Any, Generic
 
-Item = TypeVar("Item", bound=Hashable)
+from proxy.workers.rules import BEHIND, Item, Load, Place, Rules
 
 AGEING = 4.0  # work of a second's cost lets pass what is short and comes up to four seconds later
 MEMORY_OF_PACE = 0.98  # how much of what is known of the pace outlives one more piece of work
-
-
-@dataclass(order=True)
-class _Place(Generic[Item]):
-    order: tuple[int, float, int]
-    item: Item = field(compare=False)
-    cost: float = field(compare=False)
-    memory: int = field(compare=False)
-    cheap: bool = field(compare=False)
-    started: float = field(compare=False, default=0.0)
+BELIEVED = 3.0  # pieces of work after which the estimates count no more than what was seen
 
 
 class Line(Generic[Item]):
@@ -42,14 +32,15 @@ class Line(Generic[Item]):
         patience: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._size, self._reserve, self._cheap_below, self._memory = size, reserve, cheap, memory
+        self._rules, self._cheap_below = Rules(size, reserve, memory), cheap
         self._patience, self._clock = patience, clock
-        self._heaps: dict[bool, list[_Place[Item]]] = {True: [], False: []}  # cheap or not; may hold some who have left
-        self._waiting: dict[Item, _Place[Item]] = {}
-        self._queued: Counter[tuple[int, bool]] = Counter()  # microseconds by rank and cheapness
-        self._running: dict[Item, _Place[Item]] = {}
+        self._heaps: dict[bool, list[Place[Item]]] = {True: [], False: []}  # cheap or not; may hold some who have left
+        self._waiting: dict[Item, Place[Item]] = {}
+        self._running: dict[Item, Place[Item]] = {}
+        self._load: Load[Item] = Load()
+        self._queued = 0  # microseconds
         self._numbers = itertools.count()
-        self._estimated = self._worked = 10_000.0  # milliseconds; their quotient is the pace of this machine
+        self._seen = self._estimated = self._worked = 0.0  # pieces of work that have ended, and their milliseconds
 
     @property
     def waiting(self) -> int:
@@ -62,81 +53,94 @@ class Line(Generic[Item]):
     @property
     def milliseconds(self) -> float:
         """The estimated work that waits."""
-        return self._queued.total() / 1000
+        return self._queued / 1000
 
     def join(self, item: Item, *, cost: float, memory: int, rank: int, again: bool = False) -> None:
         """Let one wait, of `cost` milliseconds; `again` puts it first, as it has waited once."""
-        put_behind = min(AGEING * cost / 1000, self._patience)
-        when = float("-inf") if again else self._clock() + put_behind
-        order = rank, when, next(self._numbers)
-        place = _Place(order, item, cost, min(memory, self._memory), cost < self._cheap_below)
+        place = self._place(item, cost, memory, rank, again)
         self._waiting[item] = place
-        self._queued[rank, place.cheap] += round(cost * 1000)
+        self._queued += round(cost * 1000)
         heapq.heappush(self._heaps[place.cheap], place)
 
     def leave(self, item: Item) -> None:
         """Let one go that waits, or that does not wait any longer."""
         place = self._waiting.pop(item, None)
         if place is not None:
-            self._queued[place.order[0], place.cheap] -= round(place.cost * 1000)
+            self._queued -= round(place.cost * 1000)
 
     def next(self) -> Item | None:
         """The one to start now, which from here on runs; None when nobody may."""
-        place = self._eligible()
+        place = self._eligible(self._load)
         if place is None:
             return None
         self.leave(place.item)
         place.started = self._clock()
         self._running[place.item] = place
+        self._load.add(place)
         return place.item
 
     def finish(self, item: Item) -> None:
         """Take one out that ran, and learn from it how far the estimates are off."""
-        place = self._running.pop(item)
-        worked = (self._clock() - place.started) * 1000
-        self._estimated = self._estimated * MEMORY_OF_PACE + place.cost
-        self._worked = self._worked * MEMORY_OF_PACE + min(worked, 10 * place.cost)
+        if place := self.interrupt(item):
+            worked = (self._clock() - place.started) * 1000
+            self._seen = self._seen * MEMORY_OF_PACE + 1
+            self._estimated = self._estimated * MEMORY_OF_PACE + place.cost
+            self._worked = self._worked * MEMORY_OF_PACE + min(worked, 10 * place.cost)
 
-    def wait(self, *, cost: float, rank: int) -> float:
-        """Seconds until work of this cost and rank would begin, by the estimates of what is ahead of it."""
-        cheap, long_lanes = cost < self._cheap_below, self._size - self._reserve
-        if not self._waiting and self.running < self._size and (cheap or self._long_running() < long_lanes):
-            return 0.0
-        ahead = {kind: self._ahead(kind, rank) for kind in (True, False)}
-        shared = ahead[True] + ahead[False]
-        if cheap:
-            return min(shared / self._size, ahead[True] / self._reserve) if self._reserve else shared / self._size
-        return max(shared / self._size, ahead[False] / long_lanes)
+    def interrupt(self, item: Item) -> Place[Item] | None:
+        """Take one out that did not run to its end, and so tells nothing; None when it does not run."""
+        place = self._running.pop(item, None)
+        if place is not None:
+            self._load.remove(place)
+        return place
 
-    def _ahead(self, cheap: bool, rank: int) -> float:
-        pace, now = self._worked / self._estimated, self._clock()
-        queued = sum(micro for (other, kind), micro in self._queued.items() if kind == cheap and other <= rank) / 1000
-        rest = (p.cost * pace - (now - p.started) * 1000 for p in self._running.values() if p.cheap == cheap)
-        return (queued * pace + sum(max(left, 0.0) for left in rest)) / 1000
+    def in_the_way(self) -> Item | None:
+        """What nobody waits for and keeps one from beginning that somebody waits for; None when nothing does."""
+        if self._eligible(self._load) is not None:
+            return None  # it waits for a worker to come, whom others do not keep away
+        for place in self._running.values():
+            if place.rank >= BEHIND:
+                without = Load(other for other in self._running.values() if other is not place)
+                freed = self._eligible(without)
+                if freed is not None and freed.rank < BEHIND:
+                    return place.item
+        return None
 
-    def _eligible(self) -> _Place[Item] | None:
-        if self.running >= self._size:
-            return None
-        cheap, long = self._first(True), self._first(False)
-        if long is None or (cheap is not None and cheap < long):
-            return cheap if cheap is not None and self._fits(cheap) else None
-        lane_is_free = self._long_running() < self._size - self._reserve
-        if lane_is_free and self._fits(long):
-            return long
-        if cheap is None or not self._fits(cheap):
-            return None
-        # The long one waits for memory: only what leaves room for it may pass, or it would wait for ever.
-        beside = sum(place.memory for place in self._running.values() if place.cheap) + cheap.memory + long.memory
-        return cheap if not lane_is_free or beside <= self._memory else None
+    def left(self, item: Item) -> float:
+        """Seconds that one who runs will go on for, by its estimate."""
+        return self._left(self._running[item]) / 1000
 
-    def _first(self, cheap: bool) -> _Place[Item] | None:
+    def wait(self, *, cost: float, memory: int, rank: int) -> float:
+        """Seconds until work would begin if it came now, by the estimates of what goes before it."""
+        mine = self._place(None, cost, memory, rank)
+        # What nobody waits for is in nobody's way.
+        running = [place for place in self._running.values() if place.rank <= max(rank, BEHIND - 1)]
+        ahead = [place for place in self._waiting.values() if place.order < mine.order]
+        left = [(self._left(place), place) for place in running]
+        return self._rules.turn(left, ahead, mine, self._pace) / 1000
+
+    @property
+    def _pace(self) -> float:
+        """How slow this machine is: what work takes as a multiple of its estimate."""
+        if not self._estimated:
+            return 1.0
+        return (self._seen * self._worked / self._estimated + BELIEVED) / (self._seen + BELIEVED)
+
+    def _place(self, item: Any, cost: float, memory: int, rank: int, again: bool = False) -> Place[Any]:
+        put_behind = min(AGEING * cost / 1000, self._patience)
+        when = -math.inf if again else self._clock() + put_behind
+        order = rank, when, next(self._numbers)
+        return Place(order, item, cost, min(memory, self._rules.memory), cost < self._cheap_below)
+
+    def _left(self, place: Place[Item]) -> float:
+        """Milliseconds; what takes longer than it should is about to end."""
+        return max(place.cost * self._pace - (self._clock() - place.started) * 1000, 0.0)
+
+    def _eligible(self, load: Load[Item]) -> Place[Item] | None:
+        return self._rules.choose(load, self._first(True), self._first(False))
+
+    def _first(self, cheap: bool) -> Place[Item] | None:
         heap = self._heaps[cheap]
         while heap and self._waiting.get(heap[0].item) is not heap[0]:
             heapq.heappop(heap)
         return heap[0] if heap else None
-
-    def _fits(self, place: _Place[Item]) -> bool:
-        return sum(other.memory for other in self._running.values()) + place.memory <= self._memory
-
-    def _long_running(self) -> int:
-        return sum(not place.cheap for place in self._running.values())

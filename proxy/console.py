@@ -1,0 +1,36 @@
+"""What the commands have in common: the settings they read, and the way they fail."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from proxy.settings import Settings
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Settings file; ./darkroom.toml if there.")
+]
+
+
+def settings_of(config: Path | None, **overrides: Any) -> "Settings":
+    """The settings, or the command's end."""
+    from proxy.settings import SettingsError, load
+
+    try:
+        return load(overrides, config, os.environ)
+    except SettingsError as error:
+        raise failed(str(error)) from None
+
+
+def secrets(settings: "Settings") -> list[str]:
+    """All that the log must not show."""
+    tokens = [settings.admin_token] if settings.admin_token else []
+    return [secret.get_secret_value() for secret in (*(key.secret for key in settings.keys), *tokens)]
+
+
+def failed(text: str) -> typer.Exit:
+    """The end of a command that could not begin, once it has said why."""
+    typer.secho(text, err=True, fg=typer.colors.RED)
+    return typer.Exit(2)

@@ -1,0 +1,85 @@
+"""HTTP/1.1 with a short way for answers that are ready: they are written before anything is made of the request.
+
+A task, a scope and the messages between them cost uvicorn more than such an answer itself.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+Fields = list[tuple[bytes, bytes]]
+AtOnce = Callable[[str, bytes, Fields], tuple[bytes, bytes] | None]
+"""From method, path and header fields to the head of an answer but for its empty line, and its body."""
+
+UNUSUAL = frozenset((b"content-length", b"transfer-encoding", b"expect", b"range"))
+"""Header fields of requests that always go their ordinary way."""
+
+
+class ReadyProtocol(HttpToolsProtocol):
+    """uvicorn's protocol that asks for an answer at once.
+
+    Where there is none, where another is still being sent, or where anything is unusual, uvicorn does what it does.
+    """
+
+    at_once: AtOnce = staticmethod(lambda *_: None)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.ready: tuple[bytes, bytes] | None = None
+        """The answer to the request that is just being read."""
+
+    def on_message_begin(self) -> None:
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+
+    def on_headers_complete(self) -> None:
+        self.ready = self._answer()
+        if self.ready is None:
+            self._begin()
+
+    def on_message_complete(self) -> None:
+        if self.ready is None:
+            super().on_message_complete()
+        else:
+            self._write(*self.ready)
+
+    def owes(self) -> bool:
+        """Whether a request waits for the end of its answer."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _answer(self) -> tuple[bytes, bytes] | None:
+        method = self.parser.get_method()
+        usual = (
+            (method == b"GET" or method == b"HEAD")
+            and self.url[:1] == b"/"
+            and b"?" not in self.url
+            and b"#" not in self.url
+            and not self.owes()
+            and not self.flow.write_paused
+            and self.parser.get_http_version() == "1.1"
+            and self.parser.should_keep_alive()
+            and not self.parser.should_upgrade()
+            and (self.limit_concurrency is None or len(self.connections) < self.limit_concurrency)
+        )
+        if not usual or any(name in UNUSUAL for name, _ in self.headers):
+            return None
+        return self.at_once(method.decode(), self.url, self.headers)
+
+    def _begin(self) -> None:
+        """Start what uvicorn starts for a request."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = url, headers, expects
+        self.scope["headers"] = headers
+        super().on_headers_complete()
+
+    def _write(self, head: bytes, body: bytes) -> None:
+        """Send an answer, and wait for the next request."""
+        self.ready = None
+        date = b"".join(b"%b: %b\r\n" % pair for pair in self.server_state.default_headers)
+        self.transport.write(b"%b%b\r\n" % (head, date))
+        if body:
+            self.transport.write(body)
+        self.server_state.total_requests += 1
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)

@@ -1,0 +1,90 @@
+"""What may change while the server runs, made of the settings: keys, presets and mounts."""
+
+import time
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from proxy.caching import Freshness
+from proxy.pages.links import Links
+from proxy.pages.originals import Tree
+from proxy.reading import Place, Reader
+from proxy.rendition import Bounds
+from proxy.settings import Settings
+from proxy.settings.mounts import Mount as MountSettings
+from proxy.sources.dropped import DroppedSource
+from proxy.sources.file import FileSource
+from proxy.sources.mounts import Mounts
+from proxy.sources.source import Source
+from signing import Key, KeyRing, looks_like_step
+from transforms.limits import Limits
+
+BRIEFLY = Freshness(60, 60, 0, 0, 60)
+"""How long results of dropped files are kept by those who ask: their originals are there for a while only."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """What may change while the server runs: keys, presets and mounts, read together and replaced together."""
+
+    reader: Reader
+    bounds: Mapping[str, Bounds]
+    freshness: Mapping[str, Freshness]
+    tree: Tree
+    links: Links
+
+    @classmethod
+    def of(
+        cls, settings: Settings, sources: MutableMapping[Path, FileSource], dropped: Mapping[str, DroppedSource]
+    ) -> Self:
+        """Raises BadKey, and OSError and ValueError for mounts that cannot be served; `sources` are those in use."""
+        ring = KeyRing.read([key.secret.get_secret_value() for key in settings.keys]) if settings.keys else None
+        folders = {name: mount.url for name, mount in settings.mounts.items()}
+        opened = {folder: sources.get(folder) or FileSource(folder) for folder in folders.values()}
+        table: dict[str, Source] = {name: opened[folder] for name, folder in folders.items()}
+        mounts = Mounts({**table, **dropped}, looks_like_step=looks_like_step)
+        reader = Reader(
+            ring,
+            {Key.read(key.secret.get_secret_value()).kid: key.policy for key in settings.keys},
+            settings.presets,
+            mounts,
+            {name: _place(mount) for name, mount in settings.mounts.items()},
+            open_to_all=settings.unsigned or ring is None,
+            clock=time.time,
+        )
+        site = cls(
+            reader,
+            {
+                name: Bounds(Limits(**settings.limits_of(mount).model_dump()), settings.gps == "keep")
+                for name, mount in settings.mounts.items()
+            }
+            | {name: Bounds(Limits(**settings.limits.model_dump()), settings.gps == "keep") for name in dropped},
+            {name: _freshness(settings, mount) for name, mount in settings.mounts.items()}
+            | dict.fromkeys(dropped, BRIEFLY),
+            Tree(mounts, tuple(settings.mounts)),
+            Links(ring, settings.presets),
+        )
+        sources.update(opened)
+        return site
+
+
+def _place(mount: MountSettings) -> Place:
+    return Place(
+        public=mount.allowed if mount.policy == "public" else None,
+        formats=mount.formats,
+        default_preset=mount.default_preset,
+        originals=mount.originals,
+        focal={key: (point.x, point.y) for key, point in mount.focal.items()},
+    )
+
+
+def _freshness(settings: Settings, mount: MountSettings) -> Freshness:
+    usual = settings.freshness
+    return Freshness(
+        max_age=int(usual.max_age if mount.max_age is None else mount.max_age),
+        shared_max_age=int(usual.shared_max_age if mount.shared_max_age is None else mount.shared_max_age),
+        stale_while_revalidate=int(usual.stale_while_revalidate),
+        stale_if_error=int(usual.stale_if_error),
+        provisional_max_age=int(usual.provisional_max_age),
+    )

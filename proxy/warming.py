@@ -1,0 +1,127 @@
+"""Results made before anybody asks for them, in their final grade, by the pipeline that requests go through."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from proxy.delivery import Delivery
+from proxy.reading import Wanted
+from proxy.rendering import OriginalChanged
+from proxy.rendition import resolve, tags
+from proxy.stores.result import Result
+from signing import Expired, SigningError
+from transforms.errors import Refusal, UnsupportedFormat
+
+ACCEPTS = (b"image/avif,image/webp", b"image/webp", b"")
+"""The kinds of client that there are for `f_auto`, each with an answer of its own."""
+
+_signature = re.compile(r"\bsig_[^,/]*")
+
+
+@dataclass(frozen=True)
+class Warmed:
+    """What became of one rendition: `wanted` is what a rehearsal would make."""
+
+    path: str
+    """As it was asked for, without its signature."""
+    state: Literal["made", "there", "wanted", "skipped", "failed"]
+    why: str = ""
+    size: int = 0
+    """Bytes of the result."""
+    milliseconds: float = 0.0
+    """What it is expected to cost, where it is wanted."""
+
+
+@dataclass
+class Warming:
+    """Makes what paths ask for, `parallel` at a time; `stopped` may be set while it runs, and nothing new is begun."""
+
+    delivery: Delivery
+    parallel: int
+    rehearsal: bool
+    listed: bool
+    """Whether originals were listed, not named: what is no picture among them is left out."""
+    sign: Callable[[bytes], bytes]
+    """The same path with a signature of today, for those of a log that have expired."""
+    told: Callable[[Warmed], None]
+    read: Callable[[], None]
+    """Told of each path when it is done."""
+    stopped: bool = False
+    _seen: set[str] = field(default_factory=set)
+
+    async def run(self, paths: AsyncIterator[bytes]) -> None:
+        """Go through all paths; what goes wrong with one is told, and the next one follows."""
+        lock = asyncio.Lock()
+
+        async def work() -> None:
+            while True:
+                async with lock:
+                    path = None if self.stopped else await anext(paths, None)
+                if path is None:
+                    return
+                await self._path(path)
+                self.read()
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self.parallel):
+                group.create_task(work())
+
+    async def _path(self, path: bytes) -> None:
+        shown = _signature.sub("sig_***", path.decode("utf-8", "replace"))
+        try:
+            wanted = self._read(path)
+            await self.delivery.records.header(wanted.mounted)
+        except (SigningError, Refusal) as error:
+            strange = self.listed and isinstance(error, UnsupportedFormat)
+            self.told(Warmed(shown, "skipped" if strange else "failed", str(error)))
+            return
+        for accept in ACCEPTS if wanted.plan.saving.format == "auto" else (b"",):
+            if warmed := await self._steadily(shown, wanted, accept):
+                self.told(warmed)
+
+    def _read(self, path: bytes) -> Wanted:
+        try:
+            return self.delivery.reader.read(path)
+        except Expired:
+            return self.delivery.reader.read(self.sign(path))
+
+    async def _steadily(self, shown: str, wanted: Wanted, accept: bytes) -> Warmed | None:
+        """One rendition of an original that may just be replaced; None for one that was there already in this run."""
+        try:
+            for _ in range(2):
+                try:
+                    return await self._rendition(shown, wanted, accept)
+                except OriginalChanged:
+                    self.delivery.records.forget(wanted.mounted)
+            return Warmed(shown, "failed", "the original is just being changed")
+        except Refusal as refusal:
+            return Warmed(shown, "failed", str(refusal))
+
+    async def _rendition(self, shown: str, wanted: Wanted, accept: bytes) -> Warmed | None:
+        delivery = self.delivery
+        if wanted.untouched and wanted.place.originals:
+            return Warmed(shown, "skipped", "the original itself is not kept")
+        record, header = await delivery.records.header(wanted.mounted)
+        rendition = resolve(wanted, record, header, accept, delivery.bounds(wanted.mounted.name))
+        if rendition.format == "explain":
+            return Warmed(shown, "skipped", "an explanation is not kept")
+        if rendition.key in self._seen:
+            return None
+        self._seen.add(rendition.key)
+        kept = await delivery.store.get(rendition.key)
+        if kept is not None and kept.meta["grade"] == "final":
+            return Warmed(shown, "there", size=_length(kept))
+        if self.rehearsal:
+            cost = delivery.renderer.cost(rendition, "final")
+            return Warmed(shown, "wanted", milliseconds=cost.milliseconds)
+        await delivery.renderer.make(rendition, "final", tags(wanted))
+        kept = await delivery.store.get(rendition.key)
+        if kept is None:
+            return Warmed(shown, "failed", "the cache did not keep it: is it too small, full, or not to be written?")
+        return Warmed(shown, "made", size=_length(kept))
+
+
+def _length(result: Result) -> int:
+    return len(result.body) if isinstance(result.body, bytes) else result.body.length

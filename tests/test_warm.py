@@ -1,0 +1,227 @@
+"""Results made in advance: by the command, as people run it, also beside a server that has the same cache."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.failures import NoSuchOriginal
+from proxy.sources.file import FileSource
+from signing import Signer, new_secret
+from tests import pictures
+from tests.serving import environment, serving, wait_until
+
+pytestmark = pytest.mark.anyio
+
+SECRET = new_secret()
+HERE = Path(__file__).parent.parent
+AVIF, WEBP = "image/avif,image/webp", "image/webp"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("originals")
+    (place / "cats").mkdir()
+    for number in range(3):
+        (place / "cats" / f"{number}.jpg").write_bytes(
+            pictures.encoded(pictures.photograph(300, 200, seed=number), "jpg")
+        )
+    (place / "a,b.jpg").write_bytes(pictures.encoded(pictures.quadrants(300, 200), "jpg"))
+    (place / "notes.txt").write_text("I am not a picture.")
+    (place / "damaged.jpg").write_bytes(pictures.encoded(pictures.photograph(300, 200), "jpg")[:4000])
+    return place
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+def warm(*arguments: object, given: str = "", **settings: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "proxy", "warm", *map(str, arguments)],
+        env=environment(workers=2, **settings) | {"COLUMNS": "200"},
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=HERE,
+    )
+
+
+def told(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
+    """The table of the summary."""
+    rows = re.findall(r"^ *(made|would be made|there already|left out|failed) +([\d,]+)", done.stdout, re.MULTILINE)
+    return {words: int(number.replace(",", "")) for words, number in rows}
+
+
+def test_results_are_made_once_in_their_final_grade(folder: Path, cache: Path, tmp_path: Path) -> None:
+    asked = (folder, "cats/0.jpg", "cats/1.jpg", "--steps", "w_50,f_avif", "--steps", "w_60,f_webp", "--cache", cache)
+    first = warm(*asked)
+    assert (first.returncode, told(first)) == (0, {"made": 4, "failed": 0}), first.stderr
+    assert told(warm(*asked)) == {"made": 0, "there already": 4, "failed": 0}
+    with serving(folder, tmp_path, cache=str(cache)) as server:
+        reply = server.ask("/f_avif,w_50/cats/0.jpg")
+        assert reply["etag"].endswith('.final"')
+        assert "detail=disk" in reply["cache-status"]
+        assert server.count("darkroom_transforms_total") == 0
+
+
+def test_a_server_beside_it_answers_with_what_it_made(folder: Path, tmp_path: Path) -> None:
+    with serving(folder, tmp_path) as server:
+        cache = tmp_path / "cache"
+        assert server.ask("/f_avif,w_50/cats/0.jpg")["etag"].endswith('.first"')
+        done = warm(folder, "cats/0.jpg", "cats/1.jpg", "--steps", "w_50,f_avif", "--cache", cache)
+        assert (done.returncode, told(done)) == (0, {"made": 2, "failed": 0}), "what is there in first grade too"
+        made = server.count("darkroom_transforms_total")
+        reply = server.ask("/f_avif,w_50/cats/1.jpg")
+        assert reply["etag"].endswith('.final"')
+        assert "detail=disk" in reply["cache-status"]
+        assert server.count("darkroom_transforms_total") == made
+        assert not [event for event in server.log() if event["level"] == "error"]
+    # What the server had in memory is on disk as it was made last.
+    with serving(folder, tmp_path / "next", cache=str(cache)) as server:
+        assert server.ask("/f_avif,w_50/cats/0.jpg")["etag"].endswith('.final"')
+
+
+def test_f_auto_is_made_for_every_kind_of_client(folder: Path, cache: Path, tmp_path: Path) -> None:
+    assert told(warm(folder, "cats/0.jpg", "--steps", "w_50,f_auto", "--cache", cache))["made"] == 3
+    with serving(folder, tmp_path, cache=str(cache)) as server:
+        for accept in (AVIF, WEBP, "*/*"):
+            reply = server.ask("/f_auto,w_50/cats/0.jpg", accept=accept)
+            assert "detail=disk" in reply["cache-status"], accept
+            assert reply["etag"].endswith('.final"')
+
+
+def test_widths_are_those_of_a_srcset(folder: Path, cache: Path, tmp_path: Path) -> None:
+    keys: dict[str, Any] = {"keys": [SECRET], "presets": {"wide": "ar_2:1,c_fill"}}
+    done = warm(folder, "cats/0.jpg", "--steps", "ar_4:3,c_fill/f_webp", "--steps", "t_wide/f_jpg", "--widths", "40,80",
+                "--cache", cache, **keys)  # fmt: skip
+    assert told(done) == {"made": 4, "failed": 0}, done.stderr
+    media = Signer(SECRET)
+    srcset = media.srcset("cats/0.jpg", [40, 80], "ar_4:3,c_fill", f="webp")
+    with serving(folder, tmp_path, cache=str(cache), **keys) as server:
+        for url in [*re.findall(r"\S+/\S+", srcset), media.url("cats/0.jpg", "t_wide", w=40, f="jpg")]:
+            assert "detail=disk" in server.ask(url)["cache-status"], url
+
+
+def test_all_originals_of_a_mount_are_made_but_not_what_is_no_picture(folder: Path, cache: Path) -> None:
+    mounts = {"photos": str(folder / "cats"), "others": str(folder)}
+    done = warm("--all", "--mount", "photos", "--steps", "w_50,f_jpg", "--cache", cache, mounts=mounts)
+    assert (done.returncode, told(done)) == (0, {"made": 3, "failed": 0}), done.stderr
+    done = warm("--all", "--mount", "others", "--steps", "w_50,f_jpg", "--cache", cache, mounts=mounts)
+    assert (done.returncode, told(done)) == (1, {"made": 4, "left out": 1, "failed": 1})
+    assert "/f_jpg,w_50/others/damaged.jpg:" in done.stdout or "/w_50,f_jpg/others/damaged.jpg:" in done.stdout
+
+
+def test_names_come_from_stdin(folder: Path, cache: Path) -> None:
+    done = warm(folder, "-", "--steps", "w_50,f_jpg", "--cache", cache, given="cats/0.jpg\n\na,b.jpg\nnowhere.jpg\n")
+    assert (done.returncode, told(done)) == (1, {"made": 2, "failed": 1})
+    assert "nowhere.jpg: There is no such original." in done.stdout
+
+
+def test_the_urls_of_a_log_are_made_ready_even_if_they_have_expired(folder: Path, cache: Path, tmp_path: Path) -> None:
+    yesterday = Signer(SECRET, "https://media.example.com", clock=lambda: time.time() - 86_400)
+    expired = yesterday.url("cats/0.jpg", w=50, f="auto", expires=3600)
+    urls = [expired, expired, f"{Signer(SECRET).url('cats/1.jpg', w=50, f='jpg')}?utm=1", "", "/w_5000/cats/2.jpg"]
+    (tmp_path / "urls").write_text("\n".join([*urls, expired.replace("w_50", "w_51")]))
+    done = warm(folder, "--urls", tmp_path / "urls", "--cache", cache, keys=[SECRET])
+    assert (done.returncode, told(done)) == (1, {"made": 4, "failed": 2}), "who has no signature gets nothing made"
+    assert "/w_5000/cats/2.jpg: The address is not signed" in done.stdout
+    assert re.search(r"/sig_\*\*\*,exp_\d+/f_auto,w_51/cats/0.jpg: ", done.stdout)
+
+
+def test_a_rehearsal_makes_nothing(folder: Path, cache: Path) -> None:
+    asked = (folder, "cats/0.jpg", "--steps", "w_50,f_auto", "--cache", cache)
+    rehearsed = warm(*asked, "--dry-run")
+    assert (rehearsed.returncode, told(rehearsed)) == (0, {"made": 0, "would be made": 3, "failed": 0})
+    assert "to be made in about" in rehearsed.stdout
+    assert told(warm(*asked)) == {"made": 3, "failed": 0}
+
+
+def test_a_result_that_the_cache_has_no_room_for_has_failed(folder: Path, cache: Path) -> None:
+    done = warm(folder, "cats/0.jpg", "--steps", "w_300,f_png", "--cache", cache, cache_bytes=100_000)
+    assert (done.returncode, told(done)) == (1, {"made": 0, "failed": 1})
+    assert "the cache did not keep it" in done.stdout
+
+
+REFUSED: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "There is no disk cache to fill: say --cache DIR": (("{folder}", "a.jpg", "--steps", "w_5"), {"cache": "off"}),
+    "the cache cannot be written": (("{folder}", "a.jpg", "--steps", "w_5", "--cache", "/proc/here"), {}),
+    "What shall be made?": (("{folder}",), {}),
+    "What shall be made of these originals?": (("{folder}", "a.jpg", "--urls", "list"), {}),
+    "Of which originals?": (("{folder}", "--steps", "w_5"), {}),
+    "w_wide: w_: ": (("{folder}", "a.jpg", "--steps", "w_wide"), {}),
+    "f_jpg,w_many: w_: ": (("{folder}", "a.jpg", "--steps", "f_jpg", "--widths", "many"), {}),
+    "there is no mount 'b'; there are: ''": (("{folder}", "--all", "--mount", "b", "--steps", "w_5"), {}),
+    "There are no originals": (("a.jpg", "--steps", "w_5"), {}),
+    "/nowhere/urls: ": (("{folder}", "--urls", "/nowhere/urls", "--cache", "{cache}"), {}),
+}
+
+
+@pytest.mark.parametrize("said", REFUSED)
+def test_what_cannot_be_begun_is_said_in_one_line(said: str, folder: Path, cache: Path) -> None:
+    arguments, settings = REFUSED[said]
+    done = warm(*(argument.format(folder=folder, cache=cache) for argument in arguments), **settings)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_it_stops_when_told_to_and_goes_on_another_time(how: signal.Signals, folder: Path, cache: Path) -> None:
+    names = [f"cats/{number}.jpg" for number in range(3)]
+    steps = [part for width in range(50, 150) for part in ("--steps", f"w_{width},f_avif")]
+    command = [sys.executable, "-m", "proxy", "warm", str(folder), *names, *steps, "--cache", str(cache)]
+    with subprocess.Popen(
+        command, env=environment(workers=2), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=HERE
+    ) as process:
+        wait_until(lambda: len(list(cache.glob("results/??/??/*"))) > 10)
+        process.send_signal(how)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    made = int(re.findall(r"made +(\d+)", out)[0])
+    assert 0 < made < 300
+    assert "Traceback" not in err
+    assert not list(cache.glob("scratch/pool-*")), "nothing is left of the workers"
+    again = warm(folder, *names, *steps, "--cache", cache)
+    assert told(again) == {"made": 300 - made, "there already": made, "failed": 0}
+
+
+# Listing
+
+
+async def test_the_names_of_a_folder_are_those_that_can_be_opened(tmp_path: Path) -> None:
+    (outside := tmp_path / "outside").mkdir()
+    (outside / "secret.jpg").touch()
+    root = tmp_path / "root"
+    for name in ("b/2.jpg", "b/1.jpg", "b/c/3.jpg", "a.jpg", ".hidden/x.jpg", "b/.hidden.jpg", "bc.jpg"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    (root / "b" / "link.jpg").symlink_to("1.jpg")
+    (root / "b" / "out.jpg").symlink_to(outside / "secret.jpg")
+    (root / "out").symlink_to(outside)
+    (root / "round").symlink_to(root)
+    os.mkfifo(root / "pipe.jpg")
+    Path(os.fsdecode(os.fsencode(root) + b"/\xff.jpg")).touch()
+    source = FileSource(root)
+    everything = ["a.jpg", "b/1.jpg", "b/2.jpg", "b/c/3.jpg", "b/link.jpg", "bc.jpg"]
+    assert await source.names("", 100) == everything
+    assert await source.names("", 3) == everything[:3]
+    assert await source.names("b", 100) == everything[1:]
+    assert await source.names("b/", 100) == everything[1:5]
+    assert await source.names("b/c/3", 100) == ["b/c/3.jpg"]
+    for nothing in ("d/", "../outside/", "out/", ".hidden/", "b//", "b/1.jpg/"):
+        assert await source.names(nothing, 100) == []
+    for name in everything:
+        assert (await source.stat(name)).version
+    with pytest.raises(NoSuchOriginal):
+        await source.stat("out/secret.jpg")
+    await source.close()
