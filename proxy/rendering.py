@@ -179,7 +179,8 @@ class Renderer:
         if rendition.format not in FORMATS:
             return estimate(rendition.header, "jpg", min(LOOK, rendition.header.pixels))
         size = max(rendition.sizes, key=lambda size: size.width * size.height)
-        return estimate(rendition.header, rendition.format, size.width * size.height, grade=grade)
+        measured = rendition.plan.saving.level is not None
+        return estimate(rendition.header, rendition.format, size.width * size.height, grade=grade, measured=measured)
 
     def _payload(self, rendition: Rendition, grade: str) -> dict[str, Any]:
         common = {

@@ -1,5 +1,6 @@
 """What one piece of work may be, and what it will cost: from the header alone, before any pixel."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -139,6 +140,12 @@ _WRITING: Final = {
     "gif": _Writing(250, 1500, 12),
     "tiff": _Writing(60, 60, 8),
 }
+# To find the quality that `q_auto` asks for, by grade: tiles of a size that does not grow with the picture.
+_MEASURING: Final[Mapping[str, Mapping[str, float]]] = {
+    "jpg": {"first": 8, "final": 8},
+    "webp": {"first": 30, "final": 45},
+    "avif": {"first": 40, "final": 140},
+}
 # A progressive JPEG's coefficients are all held: bytes for a pixel by subsampling.
 _COEFFICIENTS: Final = {"": 3.0, "4:2:0": 4.5, "4:1:1": 4.5, "4:2:2": 5.5, "4:4:0": 5.5}
 _COEFFICIENTS_IN_FULL: Final = 7.5
@@ -157,11 +164,13 @@ def estimate(
     *,
     shrink: int | None = None,
     grade: str = "first",
+    measured: bool = False,
 ) -> Cost:
     """What it costs to make a result of `output_pixels` (one frame's) from an original.
 
     `shrink` is the reduction while a JPEG is decoded: 1, 2, 4, 8, or None for the largest that leaves enough. Where the
-    result moves, every frame of an animated original is decoded and written.
+    result moves, every frame of an animated original is decoded and written. `measured` says that its quality is found
+    by trying.
     """
     writing = _WRITING[output_format]
     row = FORMATS[output_format]
@@ -173,6 +182,8 @@ def estimate(
     else:
         reading, decoded, held = _read_other(header, output_pixels, frames)
     milliseconds = reading + _RESIZE * decoded + (writing.final if grade == "final" else writing.first) * written
+    if measured:
+        milliseconds += _MEASURING.get(output_format, {}).get(grade, 0.0)
     return Cost(_OVERHEAD + milliseconds, round(_LEAST_MEMORY + held + writing.memory * written * _MILLION))
 
 

@@ -51,6 +51,7 @@ def _render(job: Mapping[str, Any]) -> Made:
         "decode": made.decode,
         "transform": made.transform,
         "encode": made.encode,
+        "quality": made.quality,
     }
     return facts, made.data
 
