@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import typer.main
 
+from bench.quality import PLOT
 from bench.serving import free_port
 from docs.pictures import MOST_BYTES, SHEETS
 from proxy.__main__ import app
@@ -79,7 +80,7 @@ def test_every_picture_is_shown_and_small() -> None:
     for image in IMAGES:
         assert f"images/{image.name})" in shown, image
         assert image.stat().st_size <= MOST_BYTES, image
-    assert {image.stem for image in IMAGES} == set(SHEETS)
+    assert {image.stem for image in IMAGES} == {*SHEETS, PLOT.stem}
 
 
 def test_the_steps_under_the_pictures_are_read() -> None:

@@ -1,6 +1,9 @@
 """`q_auto`: as much quality as each picture needs, and never a larger file than the original was."""
 
 import io
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from transforms.stored import cleaned, own_quality
 
 LOSSY = ["jpg", "webp", "avif"]
 GRADES = ["first", "final"]
+ROOT = Path(__file__).parent.parent
 WORDS = {"best": "q_auto:best", "good": "q_auto", "eco": "q_auto:eco", "low": "q_auto:low"}
 AIMS = {"best": 0.983, "good": 0.959, "eco": 0.936, "low": 0.917}
 
@@ -197,6 +201,24 @@ def test_the_plan_says_that_quality_is_measured() -> None:
     for wrong in ("q_auto:fine", "q_auto:", "q_auto:80", "q_auto:good:444"):
         with pytest.raises(InvalidOption, match="auto with :best"):
             Plan.read(wrong)
+
+
+def test_the_worker_tells_which_quality_was_chosen(tmp_path: Path) -> None:
+    """In a process of its own, since a worker switches loaders off for good."""
+    original = tmp_path / "original.png"
+    original.write_bytes(pictures.encoded(PHOTOGRAPH))
+    code = """
+import sys
+from pathlib import Path
+from transforms.work import perform
+job = {"path": sys.argv[1], "limits": {}, "grade": "first"}
+header = perform({**job, "do": "probe"}, Path())[0]["header"]
+for form in ("webp", "png"):
+    print(perform({**job, "do": "render", "header": header, "plan": "q_auto", "format": form}, Path())[0]["quality"])
+"""
+    command = [sys.executable, "-c", code, str(original)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
+    assert told == [str(develop(original, "q_auto", "webp").quality), "None"]
 
 
 # What is only written anew

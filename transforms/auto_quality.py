@@ -14,8 +14,8 @@ from transforms.image import shown_on
 from transforms.light import Pixels
 from transforms.similarity import Reference
 
-Encoder: TypeAlias = Callable[[Image, int], bytes]
-"""Writes a picture at a `q_`."""
+Codec: TypeAlias = Callable[[Image, int], Image]
+"""Writes a picture at a `q_`, and reads it again."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ _STEP: Final = 2  # every second window of a tile tells as much as all
 _GREY: Final = (128.0, 128.0, 128.0)  # where transparency is, for an eye that sees both black and white on it
 
 
-def chosen(frames: Sequence[Image], level: Level, encoded: Encoder, hint: Encoder | None = None) -> int:
+def chosen(frames: Sequence[Image], level: Level, coded: Codec, hint: Codec | None = None) -> int:
     """The lowest `q_` at which the picture is as similar to itself as the level asks for, within its bounds.
 
-    `encoded` writes a picture as the whole will be written; `hint` is a quicker encoder whose answer is near. Of an
+    `coded` writes a picture as the whole will be written; `hint` is a quicker way whose answer is near. Of an
     animation the first and the middle frame are looked at.
     """
     tiles = _sample([frames[0], frames[len(frames) // 2]] if len(frames) > 1 else frames[:1])
@@ -62,13 +62,13 @@ def chosen(frames: Sequence[Image], level: Level, encoded: Encoder, hint: Encode
     seen = shown_on(strip, _GREY) if strip.hasalpha() else strip
     reference = Reference(_apart(seen, len(tiles)), _STEP)
 
-    def looks_like(written: Encoder, part: Image, quality: int) -> float:
-        decoded = Image.new_from_buffer(written(part, quality), "")
+    def looks_like(codec: Codec, part: Image, quality: int) -> float:
+        decoded = codec(part, quality)
         decoded = shown_on(decoded, _GREY) if decoded.hasalpha() else decoded
         return _quality_of(reference.similarity(_apart(decoded, len(tiles))))
 
     start = _least(partial(looks_like, hint, seen), level, level.like, _TRIES) if hint else level.like
-    return _least(partial(looks_like, encoded, strip), level, start, _TRIES_LEFT if hint else _TRIES)
+    return _least(partial(looks_like, coded, strip), level, start, _TRIES_LEFT if hint else _TRIES)
 
 
 def _least(looks_like: Callable[[int], float], level: Level, quality: int, tries: int) -> int:

@@ -143,8 +143,8 @@ _WRITING: Final = {
 # To find the quality that `q_auto` asks for, by grade: tiles of a size that does not grow with the picture.
 _MEASURING: Final[Mapping[str, Mapping[str, float]]] = {
     "jpg": {"first": 8, "final": 8},
-    "webp": {"first": 30, "final": 45},
-    "avif": {"first": 40, "final": 140},
+    "webp": {"first": 25, "final": 35},
+    "avif": {"first": 35, "final": 170},
 }
 # A progressive JPEG's coefficients are all held: bytes for a pixel by subsampling.
 _COEFFICIENTS: Final = {"": 3.0, "4:2:0": 4.5, "4:1:1": 4.5, "4:2:2": 5.5, "4:4:0": 5.5}

@@ -17,7 +17,7 @@ from transforms.metadata import carried
 from transforms.opening import Opened
 from transforms.operation import Saving, Size
 from transforms.stored import cleaned, own_quality
-from transforms.turbo import encode_jpeg
+from transforms.turbo import recoded
 
 WHITE: Final = (255.0, 255.0, 255.0)
 
@@ -75,7 +75,7 @@ def save(
 
     quality, kept = saving.quality or DEFAULT_QUALITY, None
     if lossy and saving.level:
-        quality = _chosen(frames, row, saving, grade, LEVELS[saving.level])
+        quality = quality_for(frames, row, saving, grade, LEVELS[saving.level])
         if stored:
             quality, kept = _no_better(stored, quality, row, saving, opened)
     data, most = encoded(quality, grade), saving.most_bytes
@@ -89,14 +89,18 @@ def save(
     return Saved(data, quality if lossy else None)
 
 
-def _chosen(frames: list[Image], row: Format, saving: Saving, grade: str, level: Level) -> int:
+def quality_for(frames: list[Image], row: Format, saving: Saving, grade: str, level: Level) -> int:
     """The quality that reaches a level. A JPEG is quickly tried, and what it needs is near what others need."""
 
-    def as_jpeg(part: Image, quality: int) -> bytes:
-        return encode_jpeg(part, quality) or bytes(part.jpegsave_buffer(Q=quality, keep="none"))
+    def as_jpeg(part: Image, quality: int) -> Image:
+        pixels = recoded(part, quality)
+        if pixels is not None:
+            return Image.new_from_array(pixels, interpretation="srgb")
+        return Image.jpegload_buffer(part.jpegsave_buffer(Q=quality, keep="none"))
 
-    def as_written(part: Image, quality: int) -> bytes:
-        return bytes(part.write_to_buffer(row.writer, keep="none", **_options(row, saving, grade, quality)))
+    def as_written(part: Image, quality: int) -> Image:
+        data = part.write_to_buffer(row.writer, keep="none", **_options(row, saving, grade, quality))
+        return Image.new_from_buffer(data, "")
 
     return chosen(frames, level, as_jpeg) if row.name == "jpg" else chosen(frames, level, as_written, as_jpeg)
 

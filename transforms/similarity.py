@@ -66,18 +66,20 @@ class Reference:
 def _planes(pixels: Pixels) -> _Planes:
     ycc: Plane = (pixels.reshape(-1, 3).astype(np.float32) @ _YCC).reshape(pixels.shape)
     # Products of matrices are quick where each plane lies in one piece.
-    colour = np.ascontiguousarray(np.moveaxis(_halved(_halved(ycc[..., 1:], -3), -2), -1, 0))
+    colour = np.ascontiguousarray(np.moveaxis(_halved(ycc)[..., 1:], -1, 0))
     return _Planes(np.ascontiguousarray(ycc[..., 0]), colour)
 
 
-def _halved(values: Plane, axis: int) -> Plane:
-    """Each two neighbours along an axis as their mean; an odd last one is left out, unless there is no other."""
-    length = values.shape[axis] // 2 * 2
-    if not length:
-        return values
-    turned: Plane = np.moveaxis(values, axis, 0)
-    halved: Plane = np.moveaxis((turned[0:length:2] + turned[1:length:2]) * np.float32(0.5), 0, axis)
-    return halved
+def _halved(values: Plane) -> Plane:
+    """Each two by two pixels as their mean; an odd last row or column is left out, unless there is no other."""
+    for axis in (-3, -2):
+        if values.shape[axis] == 1:
+            values = np.repeat(values, 2, axis)
+    *stack, height, width, channels = values.shape
+    even = values[..., : height // 2 * 2, : width // 2 * 2, :]
+    pairs = even.reshape(*stack, height // 2, 2, width // 2, 2, channels)
+    sums: Plane = pairs[..., 0, :, 0, :] + pairs[..., 0, :, 1, :] + pairs[..., 1, :, 0, :] + pairs[..., 1, :, 1, :]
+    return sums * np.float32(0.25)
 
 
 def _filtered(planes: Plane, step: int) -> Plane:
