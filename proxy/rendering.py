@@ -198,7 +198,9 @@ class Renderer:
             return estimate(rendition.header, "jpg", min(LOOK, rendition.header.pixels))
         size = max(rendition.sizes, key=lambda size: size.width * size.height)
         pixels = layer.width * layer.height if layer else None
-        return estimate(rendition.header, rendition.format, size.width * size.height, grade=grade, pixels=pixels)
+        measured = rendition.plan.saving.level is not None
+        area = size.width * size.height
+        return estimate(rendition.header, rendition.format, area, grade=grade, pixels=pixels, measured=measured)
 
     def _payload(self, rendition: Rendition, grade: str) -> dict[str, Any]:
         common = {

@@ -15,6 +15,7 @@ import typer.main
 
 from bench.__main__ import SUMMARY
 from bench.plots import wanted
+from bench.quality import PLOT
 from bench.results import load as results
 from bench.serving import free_port
 from docs import pictures, playground
@@ -84,7 +85,7 @@ def test_every_picture_is_shown_and_small() -> None:
         assert f"images/{image.name})" in shown, image
         most = playground.MOST_BYTES if image.stem in playground.SCENES else pictures.MOST_BYTES
         assert image.stat().st_size <= most, image
-    assert {image.stem for image in IMAGES} == {*SHEETS, *playground.SCENES, *wanted(results(SUMMARY))}
+    assert {image.stem for image in IMAGES} == {*SHEETS, *playground.SCENES, PLOT.stem, *wanted(results(SUMMARY))}
 
 
 def test_the_steps_under_the_pictures_are_read() -> None:

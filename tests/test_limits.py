@@ -132,6 +132,17 @@ def test_more_work_costs_more(header: Header, output: str) -> None:
     assert estimate(header, output, SMALL, grade="final").milliseconds >= cost.milliseconds
 
 
+def test_finding_a_quality_costs_time_where_there_is_one_to_find() -> None:
+    for output in ("jpg", "webp", "avif"):
+        for grade in ("first", "final"):
+            fixed, found = (
+                estimate(PHOTO, output, SMALL, grade=grade, measured=measured) for measured in (False, True)
+            )
+            assert found.milliseconds > fixed.milliseconds
+            assert found.memory == fixed.memory
+    assert estimate(PHOTO, "png", SMALL, measured=True) == estimate(PHOTO, "png", SMALL)
+
+
 def test_shrinking_while_it_loads_makes_a_jpeg_cheaper() -> None:
     costs = [estimate(PHOTO, "jpg", SMALL, shrink=shrink).milliseconds for shrink in (1, 2, 4, 8)]
     assert costs == sorted(costs, reverse=True)

@@ -58,10 +58,8 @@ def test_more_quality_is_more_bytes_and_less_difference(suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", LOSSY)
-def test_levels_of_auto_come_in_their_order_and_good_is_the_usual(suffix: str) -> None:
-    sizes = [size(text, suffix) for text in ("q_auto:low", "q_auto:eco", "q_auto", "q_auto:best")]
-    assert sizes == sorted(set(sizes))
-    assert size("q_auto", suffix) == size("", suffix) == size("q_80", suffix)
+def test_without_a_number_the_quality_is_the_usual(suffix: str) -> None:
+    assert size("", suffix) == size("q_80", suffix)
 
 
 @pytest.mark.parametrize("grade", GRADES)

@@ -45,7 +45,7 @@ CANONICAL = [
     ("e_blur", "e_blur"),
     ("e_negate,e_blur:40", "e_blur:40,e_negate"),
     ("q_80", ""),
-    ("q_auto:good", ""),
+    ("q_auto:good", "q_auto"),
     ("q_auto:eco", "q_auto:eco"),
     ("w_9/q_80/cs_srgb,e_hue:0/r_0,o_100,a_exif", "w_9"),
     ("f_jpeg", "f_jpg"),

@@ -18,7 +18,7 @@ def result_profile(image: Image, space: str) -> bytes | str | None:
     """The profile that a result in `srgb`, `p3` or `copy` carries: its bytes, libvips' name for it, None for sRGB."""
     if space == "p3":
         return "p3"
-    if space == "copy" and _CHANNELS.get(image.interpretation) == 3 and _profile_changes(image):
+    if space == "copy" and _CHANNELS.get(image.interpretation) == 3 and profile_changes(image):
         return bytes(image.get(PROFILE))
     return None
 
@@ -36,12 +36,12 @@ def _converted(image: Image, target: str) -> Image:
     if image.interpretation not in _CHANNELS or image.format not in ("uchar", "ushort"):
         image = image.colourspace("srgb").cast("uchar")
     cmyk = image.interpretation == "cmyk"
-    if cmyk or target != "srgb" or _profile_changes(image):
+    if cmyk or target != "srgb" or profile_changes(image):
         return image.icc_transform(target, input_profile="cmyk" if cmyk else "srgb", **_INTENT)
     return image
 
 
-def _profile_changes(image: Image) -> bool:
+def profile_changes(image: Image) -> bool:
     """Whether something is seen of the picture's profile: one of sRGB changes nothing, nor does a broken one."""
     if not image.get_typeof(PROFILE):
         return False

@@ -1,5 +1,6 @@
 """What one piece of work may be, and what it will cost: from the header alone, before any pixel."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -144,6 +145,12 @@ _WRITING: Final = {
 }
 # What moves repeats itself, and is held once: four bytes for a pixel, and the encoder's share.
 _WRITING_MOVING: Final = {"webp": _Writing(60, 130, 7.5), "gif": _Writing(250, 700, 7.5)}
+# To find the quality that `q_auto` asks for, by grade: tiles of a size that does not grow with the picture.
+_MEASURING: Final[Mapping[str, Mapping[str, float]]] = {
+    "jpg": {"first": 8, "final": 8},
+    "webp": {"first": 25, "final": 35},
+    "avif": {"first": 35, "final": 170},
+}
 # A progressive JPEG's coefficients are all held: bytes for a pixel by subsampling.
 _COEFFICIENTS: Final = {"": 3.0, "4:2:0": 4.5, "4:1:1": 4.5, "4:2:2": 5.5, "4:4:0": 5.5}
 _COEFFICIENTS_IN_FULL: Final = 7.5
@@ -163,12 +170,13 @@ def estimate(
     shrink: int | None = None,
     grade: str = "first",
     pixels: int | None = None,
+    measured: bool = False,
 ) -> Cost:
     """What it costs to make a result of `output_pixels` (one frame's) from an original.
 
     `shrink` is the reduction while a JPEG is decoded: 1, 2, 4, 8, or None for the largest that leaves enough. Where the
     result moves, every frame of an animated original is decoded and written. `pixels` are those that another worker has
-    decoded already.
+    decoded already. `measured` says that its quality is found by trying.
     """
     row = FORMATS[output_format]
     frames = header.frames if row.animation and FORMATS[header.kind].animation else 1
@@ -182,6 +190,8 @@ def estimate(
     else:
         reading, decoded, held = _read_other(header, output_pixels, frames)
     milliseconds = reading + _RESIZE * decoded + (writing.final if grade == "final" else writing.first) * written
+    if measured:
+        milliseconds += _MEASURING.get(output_format, {}).get(grade, 0.0)
     return Cost(_OVERHEAD + milliseconds, round(_LEAST_MEMORY + held + writing.memory * written * _MILLION))
 
 

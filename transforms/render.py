@@ -8,7 +8,7 @@ from pathlib import Path
 from pyvips import Image
 
 from transforms import turbo
-from transforms.colour_management import managed, result_profile
+from transforms.colour_management import managed, profile_changes, result_profile
 from transforms.formats import FORMATS, Format
 from transforms.framing import Framing
 from transforms.headers import Header
@@ -36,6 +36,8 @@ class Rendered:
     decode: float
     transform: float
     encode: float
+    quality: int | None
+    """On the scale of `q_`, where the format has any."""
 
 
 def render(
@@ -74,15 +76,36 @@ def render(
         check(_size(frames), row, plan.saving)
         frames = [pixels(frame) for frame in frames] if operations else frames
         transformed = time.perf_counter()
+    untouched = not operations and _size(frames) == opened.size and (not first or _whole(framing, opened))
     with memory_told():
-        data = save(frames, opened, profile, row, plan.saving, grade)
+        stored = path if untouched and _as_stored(header, opened, profile) else None
+        saved = save(frames, opened, profile, row, plan.saving, grade, stored)
     return Rendered(
-        data=data,
+        data=saved.data,
         size=_size(frames),
         frames=len(frames),
         decode=decoded - started,
         transform=transformed - decoded,
         encode=time.perf_counter() - transformed,
+        quality=saved.quality,
+    )
+
+
+def _whole(framing: Framing | None, opened: Opened) -> bool:
+    """Whether a resize neither scales the picture nor leaves its place to the pixels' judgement."""
+    return framing is not None and framing.scaled == opened.size
+
+
+def _as_stored(header: Header, opened: Opened, profile: bytes | str | None) -> bool:
+    """Whether an original is a JPEG that shows the pixels it holds in any browser: upright, and in sRGB."""
+    return (
+        header.kind == "jpg"
+        and header.coding in ("baseline", "progressive")
+        and header.model in ("ycc", "grey")
+        and opened.orientation == 1
+        and header.orientation == 1
+        and profile is None
+        and not profile_changes(opened.frames[0])
     )
 
 

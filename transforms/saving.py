@@ -1,10 +1,14 @@
 """From frames to a file: one table of formats, one way to write each."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
 from typing import Any, Final
 
 from pyvips import GValue, Image
 
+from transforms.auto_quality import LEVELS, Level, chosen
 from transforms.colour_management import PROFILE
 from transforms.errors import ConflictingOptions, InvalidOption, ResultTooLarge
 from transforms.formats import DEFAULT_QUALITY, Format
@@ -12,10 +16,10 @@ from transforms.image import shown_on
 from transforms.metadata import carried
 from transforms.opening import Opened
 from transforms.operation import Saving, Size
+from transforms.stored import cleaned, own_quality
+from transforms.turbo import recoded
 
 WHITE: Final = (255.0, 255.0, 255.0)
-LEVELS: Final = {"best": 90, "good": 80, "eco": 65, "low": 50}
-"""What the levels of `q_auto` mean on the scale of `q_`."""
 
 LEAST_QUALITY: Final = 5
 """The lowest quality that `fl_max` goes to."""
@@ -37,30 +41,76 @@ def check(size: Size, row: Format, saving: Saving) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Saved:
+    """A file's bytes, and the quality that they have on the scale of `q_`, where their format has any."""
+
+    data: bytes
+    quality: int | None
+
+
 def save(
-    frames: list[Image], opened: Opened, profile: bytes | str | None, row: Format, saving: Saving, grade: str
-) -> bytes:
-    """The file's bytes. Raises InvalidOption where `fl_max` cannot be met."""
-    image, keep = _with_metadata(_joined(frames, opened, row), opened, profile, saving)
-    lossy = row.name in _WITH_QUALITY
+    frames: list[Image],
+    opened: Opened,
+    profile: bytes | str | None,
+    row: Format,
+    saving: Saving,
+    grade: str,
+    stored: Path | None = None,
+) -> Saved:
+    """The frames as a file; `stored` is a JPEG that has these very pixels, where there is one.
+
+    Raises InvalidOption where `fl_max` cannot be met.
+    """
+    frames = _shown(frames, row)
+    image, keep = _with_metadata(_joined(frames, opened), opened, profile, saving)
+    lossy = row.name in _WITH_QUALITY and not saving.lossless
 
     def encoded(quality: int, grade: str = "first") -> bytes:
-        options = _options(row, saving, grade)
+        options = _options(row, saving, grade, quality)
         if isinstance(profile, str):
             options["profile"] = profile
-        if lossy:
-            options["Q"] = 100 if saving.lossless else row.quality(quality)
         data: bytes = image.write_to_buffer(row.writer, keep=keep, **options)
         return data
 
-    quality = LEVELS[saving.level] if saving.level else saving.quality or DEFAULT_QUALITY
+    quality, kept = saving.quality or DEFAULT_QUALITY, None
+    if lossy and saving.level:
+        quality = quality_for(frames, row, saving, grade, LEVELS[saving.level])
+        if stored:
+            quality, kept = _no_better(stored, quality, row, saving, opened)
     data, most = encoded(quality, grade), saving.most_bytes
-    if most is None or len(data) <= most:
-        return data
-    # The best quality is looked for with the fast settings; the slow ones need fewer bytes for the same quality.
-    best, quality = _within(most, encoded, quality, least=LEAST_QUALITY if lossy and not saving.lossless else quality)
-    data = encoded(quality, grade) if grade != "first" else best
-    return data if len(data) <= most else best
+    if kept is not None and len(kept) <= len(data):
+        data = kept
+    if most is not None and len(data) > most:
+        # The best quality is looked for with the fast settings; the slow ones need fewer bytes for the same quality.
+        data, quality = _within(most, encoded, quality, least=LEAST_QUALITY if lossy else quality)
+        final = encoded(quality, grade) if grade != "first" else data
+        data = final if len(final) <= most else data
+    return Saved(data, quality if lossy else None)
+
+
+def quality_for(frames: list[Image], row: Format, saving: Saving, grade: str, level: Level) -> int:
+    """The quality that reaches a level. A JPEG is quickly tried, and what it needs is near what others need."""
+
+    def as_jpeg(part: Image, quality: int) -> Image:
+        pixels = recoded(part, quality)
+        if pixels is not None:
+            return Image.new_from_array(pixels, interpretation="srgb")
+        return Image.jpegload_buffer(part.jpegsave_buffer(Q=quality, keep="none"))
+
+    def as_written(part: Image, quality: int) -> Image:
+        data = part.write_to_buffer(row.writer, keep="none", **_options(row, saving, grade, quality))
+        return Image.new_from_buffer(data, "")
+
+    return chosen(frames, level, as_jpeg) if row.name == "jpg" else chosen(frames, level, as_written, as_jpeg)
+
+
+def _no_better(stored: Path, quality: int, row: Format, saving: Saving, opened: Opened) -> tuple[int, bytes | None]:
+    """The quality, but no higher than the original's own; and the original itself, where it could go out instead."""
+    with stored.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        same = row.name == "jpg" and not saving.progressive
+        kept = cleaned(data, carried(opened.metadata, saving)) if same else None
+        return min(quality, own_quality(data) or quality), kept
 
 
 def _within(most: int, encoded: Callable[[int], bytes], quality: int, least: int) -> tuple[bytes, int]:
@@ -83,10 +133,13 @@ def _within(most: int, encoded: Callable[[int], bytes], quality: int, least: int
     return best, least
 
 
-def _joined(frames: list[Image], opened: Opened, row: Format) -> Image:
+def _shown(frames: list[Image], row: Format) -> list[Image]:
+    """The frames without transparency where the format has none."""
+    return [shown_on(frame, WHITE) if frame.hasalpha() and not row.alpha else frame for frame in frames]
+
+
+def _joined(frames: list[Image], opened: Opened) -> Image:
     """One image in libvips' way, the frames of an animation under each other."""
-    if not row.alpha:
-        frames = [shown_on(frame, WHITE) if frame.hasalpha() else frame for frame in frames]
     if len(frames) == 1:
         return frames[0].copy()
     image = Image.arrayjoin(frames, across=1).copy()
@@ -108,11 +161,11 @@ def _with_metadata(image: Image, opened: Opened, profile: bytes | str | None, sa
     return image, sum(_KEPT[name] for name in blocks) | (_KEPT[PROFILE] if profile else 0)
 
 
-def _options(row: Format, saving: Saving, grade: str) -> dict[str, Any]:
-    """The options of libvips' saver, without the quality."""
+def _options(row: Format, saving: Saving, grade: str, quality: int) -> dict[str, Any]:
+    """The options of libvips' saver."""
     options: dict[str, Any] = dict(row.settings(grade))
-    if saving.lossless and row.name in _WITH_QUALITY:
-        options["lossless"] = True
+    if row.name in _WITH_QUALITY:
+        options |= {"Q": 100, "lossless": True} if saving.lossless else {"Q": row.quality(quality)}
     if saving.progressive and row.name in _WITH_PASSES:
         options["interlace"] = True
     if saving.chroma and "subsample_mode" in options:

@@ -56,7 +56,8 @@ def lying(size: Size, orientation: int) -> Size:
 def wanted(plan: Plan, header: Header, focus: tuple[float, float] | None) -> Size | None:
     """The size, lying as stored, to which a plan first scales a whole original.
 
-    None where nothing of it can be shared: no resize comes first, it moves, has pages, is a drawing, or is small.
+    None where nothing of it can be shared: no resize comes first that makes it smaller, it moves, has pages, is a
+    drawing, or is small.
     """
     first = next((operation for step in plan.steps for operation in step), None)
     if not isinstance(first, Resize) or header.frames > 1 or FORMATS[header.kind].vector or header.pixels < WORTHWHILE:
@@ -64,6 +65,8 @@ def wanted(plan: Plan, header: Header, focus: tuple[float, float] | None) -> Siz
     upright = plan.loading.upright
     size = Size(*header.upright) if upright else Size(header.width, header.height)
     scaled = lying(first.framing(size, focus).scaled, header.orientation if upright else 1)
+    if scaled.width >= header.width and scaled.height >= header.height:
+        return None
     return Size(min(scaled.width, header.width), min(scaled.height, header.height))
 
 

@@ -144,3 +144,9 @@ def encode_jpeg(image: Image, quality: int, chroma: str = "") -> bytes | None:
     chroma = chroma or ("420" if quality < _HALVED else "444")
     file: bytes = packages[0].encode_jpeg(image.numpy(), quality, "RGB", chroma)
     return file[: _JFIF.start] + file[_JFIF.stop :]
+
+
+def recoded(image: Image, quality: int) -> Any:
+    """The pixels (numpy's, three channels) of a picture written as a JPEG and read again; None leaves it to libvips."""
+    packages, file = _packages(), encode_jpeg(image, quality)
+    return packages[0].decode_jpeg(file, "RGB") if packages and file else None

@@ -61,6 +61,7 @@ def _render(job: Mapping[str, Any], aside: Aside) -> Made:
         "decode": made.decode,
         "transform": made.transform,
         "encode": made.encode,
+        "quality": made.quality,
     }
     return facts, made.data
 

@@ -101,13 +101,18 @@ class QualityKind:
 
 
 class Quality(Operation, name="q", step_local=False):
-    """Choose between fewer bytes and more detail; the same number looks alike in every format."""
+    """Choose between fewer bytes and more detail; the same number looks alike in every format.
 
+    `q_auto` finds the number that each picture needs to look as good as others do, by measuring: with `best` like
+    photographs at 90, with `good` (or none) at 80, with `eco` at 65, with `low` at 50.
+    """
+
+    version = 2
     example = "q_85"
     value: QualityValue = param(QualityKind(), "1 to 100, or `auto` with a level", whole=True)
 
     def idle(self) -> bool:
-        return self.value in (QualityValue(number=DEFAULT_QUALITY), QualityValue(level="good"))
+        return self.value == QualityValue(number=DEFAULT_QUALITY)
 
     def saving(self, saving: Saving) -> Saving:
         return dataclasses.replace(
