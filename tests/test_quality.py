@@ -211,10 +211,12 @@ def test_the_worker_tells_which_quality_was_chosen(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from transforms.work import perform
+from transforms.worker import Aside
+aside = Aside(Path(), print)
 job = {"path": sys.argv[1], "limits": {}, "grade": "first"}
-header = perform({**job, "do": "probe"}, Path())[0]["header"]
+header = perform({**job, "do": "probe"}, Path(), aside)[0]["header"]
 for form in ("webp", "png"):
-    print(perform({**job, "do": "render", "header": header, "plan": "q_auto", "format": form}, Path())[0]["quality"])
+    print(perform({**job, "do": "render", "header": header, "plan": "q_auto", "format": form}, Path(), aside)[0]["quality"])
 """
     command = [sys.executable, "-c", code, str(original)]
     told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
