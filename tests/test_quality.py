@@ -216,7 +216,8 @@ aside = Aside(Path(), print)
 job = {"path": sys.argv[1], "limits": {}, "grade": "first"}
 header = perform({**job, "do": "probe"}, Path(), aside)[0]["header"]
 for form in ("webp", "png"):
-    print(perform({**job, "do": "render", "header": header, "plan": "q_auto", "format": form}, Path(), aside)[0]["quality"])
+    order = {**job, "do": "render", "header": header, "plan": "q_auto", "format": form}
+    print(perform(order, Path(), aside)[0]["quality"])
 """
     command = [sys.executable, "-c", code, str(original)]
     told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
