@@ -125,7 +125,7 @@ class Renderer:
         async with self.shrunk.turn(name, header, target, saves=saves, behind=rank > 0) as turn:
             reply, cost, fetched = await self._worked(rendition, grade, rank, turn)
         # The worker reads the file that was opened here, but nothing is kept of one that was written meanwhile.
-        if (await mounted.source.stat(mounted.key)).version != rendition.record.version:
+        if not turn.held and (await mounted.source.stat(mounted.key)).version != rendition.record.version:
             if isinstance(reply.body, Path):
                 reply.body.unlink(missing_ok=True)
             raise OriginalChanged

@@ -51,7 +51,9 @@ def decode(data: bytes, header: Header, target: Size) -> Image | None:
     """A picture at `target` as the faster way makes it, or None."""
     step = reduction(header, target)
     image = reduced(data, header, step)
-    return None if image is None else resized(image, target, (header.width / step, header.height / step))
+    if image is None:
+        return None
+    return resized(image, target, (header.width / step, header.height / step)) or scale(image, target)
 
 
 def by_turbo(data: bytes, target: Size) -> Any:

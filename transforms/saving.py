@@ -17,7 +17,7 @@ from transforms.metadata import carried
 from transforms.opening import Opened
 from transforms.operation import Saving, Size
 from transforms.stored import cleaned, own_quality
-from transforms.turbo import recoded
+from transforms.turbo import encode_jpeg, recoded
 
 WHITE: Final = (255.0, 255.0, 255.0)
 
@@ -26,6 +26,8 @@ LEAST_QUALITY: Final = 5
 
 _KEPT: Final = {"exif-data": 1, "xmp-data": 2, "iptc-data": 4, PROFILE: 8}
 """Metadata blocks, and libvips' bits for keeping them."""
+_QUICKLY: Final = ("jpg",)
+"""Written by libjpeg-turbo itself where it can be: 1.5 ms for 2.5 of libvips, of 6 for a result of shared pixels."""
 _WITH_QUALITY: Final = ("jpg", "webp", "avif")
 _WITH_PASSES: Final = ("jpg", "png", "gif")
 
@@ -67,6 +69,10 @@ def save(
     lossy = row.name in _WITH_QUALITY and not saving.lossless
 
     def encoded(quality: int, grade: str = "first") -> bytes:
+        if row.name in _QUICKLY and grade == "first" and not keep and not saving.progressive:
+            quick = encode_jpeg(image, row.quality(quality), saving.chroma or "")
+            if quick is not None:
+                return quick
         options = _options(row, saving, grade, quality)
         if isinstance(profile, str):
             options["profile"] = profile
