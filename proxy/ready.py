@@ -28,9 +28,19 @@ class ReadyProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self.ready: tuple[bytes, bytes] | None = None
         """The answer to the request that is just being read."""
+        self._unusual = False
+        self._shared: tuple[object, bytes] = (None, b"")
+        """Header fields that all answers have, the date above all, as uvicorn has them and as they go over the wire."""
 
     def on_message_begin(self) -> None:
-        self.url, self.headers, self.expect_100_continue = b"", [], False
+        self.url, self.headers, self.expect_100_continue, self._unusual = b"", [], False, False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name in UNUSUAL:
+            self._unusual = True
+            self.expect_100_continue |= name == b"expect" and value.lower() == b"100-continue"
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self.ready = self._answer()
@@ -50,7 +60,8 @@ class ReadyProtocol(HttpToolsProtocol):
     def _answer(self) -> tuple[bytes, bytes] | None:
         method = self.parser.get_method()
         usual = (
-            (method == b"GET" or method == b"HEAD")
+            not self._unusual
+            and (method == b"GET" or method == b"HEAD")
             and self.url[:1] == b"/"
             and b"?" not in self.url
             and b"#" not in self.url
@@ -61,9 +72,7 @@ class ReadyProtocol(HttpToolsProtocol):
             and not self.parser.should_upgrade()
             and (self.limit_concurrency is None or len(self.connections) < self.limit_concurrency)
         )
-        if not usual or any(name in UNUSUAL for name, _ in self.headers):
-            return None
-        return self.at_once(method.decode(), self.url, self.headers)
+        return self.at_once(method.decode(), self.url, self.headers) if usual else None
 
     def _begin(self) -> None:
         """Start what uvicorn starts for a request."""
@@ -76,10 +85,12 @@ class ReadyProtocol(HttpToolsProtocol):
     def _write(self, head: bytes, body: bytes) -> None:
         """Send an answer, and wait for the next request."""
         self.ready = None
-        date = b"".join(b"%b: %b\r\n" % pair for pair in self.server_state.default_headers)
-        self.transport.write(b"%b%b\r\n" % (head, date))
-        if body:
-            self.transport.write(body)
+        fields, lines = self._shared
+        if fields is not self.server_state.default_headers:  # another second
+            fields = self.server_state.default_headers
+            self._shared = fields, (lines := b"".join(b"%b: %b\r\n" % pair for pair in fields))
+        # One write: a second one would wake the client up for the head alone.
+        self.transport.write(b"%b%b\r\n%b" % (head, lines, body))
         self.server_state.total_requests += 1
         self._unset_keepalive_if_required()
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
