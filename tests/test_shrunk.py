@@ -23,8 +23,8 @@ MIB = 1 << 20
 
 
 def shrunk(width: int) -> Shrunk:
-    layer = Layer(width, width * 3 // 4, 0, float(width), width * 0.75)
-    return Shrunk((layer,), 3, "uchar", "srgb", (1.0, 1.0), 1.3, {})
+    layer = Layer(width, width * 3 // 4, 0, float(width), width * 0.75, 1.3)
+    return Shrunk((layer,), 3, "uchar", "srgb", (1.0, 1.0), {})
 
 
 def leave(pixels: ShrunkOriginals, lead: Lead, width: int = 1000, size: int = 0) -> None:

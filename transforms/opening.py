@@ -85,12 +85,19 @@ def damage_refused(header: Header) -> Iterator[None]:
 
 
 def open_original(
-    path: Path, header: Header, loading: Loading, limits: Limits, target: Size | None, animated: bool = True
+    path: Path,
+    header: Header,
+    loading: Loading,
+    limits: Limits,
+    target: Size | None,
+    animated: bool = True,
+    most_held: int = turbo.MOST_PIXELS,
 ) -> Opened:
     """The original's frames, at least `MARGIN` times as large as `target` where they are shrunk at all.
 
     `target` is the upright size to which the whole picture is scaled next; None opens it in full. Frames of an
-    animation are opened together unless `loading` names one or `animated` says no.
+    animation are opened together unless `loading` names one or `animated` says no. Up to `most_held` pixels may be held
+    in memory where that is quicker.
     Raises DamagedOriginal, NoSuchPage and UnsupportedFormat.
     """
     page = loading.page or 1
@@ -103,7 +110,7 @@ def open_original(
     opener = _OPENERS.get(header.kind)
     if opener is None:
         raise UnsupportedFormat(f"{header.kind} is not read here")
-    ask = _Ask(path, header, page, target, limits, animated and not loading.page)
+    ask = _Ask(path, header, page, target, limits, animated and not loading.page, most_held)
     with damage_refused(header):
         quick = _quickly(ask)
         images = [quick[0]] if quick else opener(ask)
@@ -136,6 +143,7 @@ class _Ask:
     target: Size | None
     limits: Limits
     animated: bool
+    most_held: int
 
     def share(self) -> float:
         """By how much the stored picture may be scaled while it is read, target met exactly."""
@@ -146,7 +154,7 @@ class _Ask:
 
 def _quickly(ask: _Ask) -> tuple[Image, tuple[float, float]] | None:
     """A plain JPEG decoded at once, and how much of it the original covers; None where libvips is to open it."""
-    if not (ask.target and turbo.available() and turbo.suits(ask.header, ask.target)):
+    if not (ask.target and turbo.available() and turbo.suits(ask.header, ask.target, most=ask.most_held)):
         return None
     step = turbo.reduction(ask.header, ask.target)
     with ask.path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:

@@ -18,7 +18,7 @@ from pyvips import GValue, Image, Target
 
 from transforms.colour_management import PROFILE
 from transforms.headers import Header
-from transforms.image import premultiplied, scale
+from transforms.image import pixels, premultiplied, scale
 from transforms.opening import METADATA, Opened, told_by
 from transforms.operation import Loading, Size
 from transforms.shrunk import (
@@ -106,29 +106,31 @@ def _held(image: Image, file: Image) -> Image:
 
 def _written(opened: Opened, margin: float, path: Path) -> Shrunk:
     """Write the pixels and the metadata of an original, and say what stands where. Raises OSError and pyvips.Error."""
-    frame = opened.frames[0]
+    frame = image = opened.frames[0]
     across, down = opened.covered or (float(frame.width), float(frame.height))
-    images, covered = [frame], [(across, down)]
-    if frame.width * frame.height >= HALVED_FROM:
-        images.append(premultiplied(frame, lambda flat: flat.shrink(2, 2, ceil=True)))
-        covered.append((across / 2, down / 2))
     layers, blocks = [], {}
     with path.open("xb", buffering=0) as file:
-        for image, part in zip(images, covered, strict=True):
-            layers.append(Layer(image.width, image.height, file.seek(0, SEEK_CUR), *part))
+        while True:
+            layers.append(Layer(image.width, image.height, file.seek(0, SEEK_CUR), across, down, margin))
             image.rawsave_target(Target.new_to_descriptor(file.fileno()))
+            if image.width * image.height < HALVED_FROM:
+                break
+            image = pixels(premultiplied(image, lambda flat: flat.shrink(2, 2, ceil=True))).copy(
+                interpretation=frame.interpretation
+            )
+            across, down, margin = across / 2, down / 2, REDUCED_MARGIN
         for name in (PROFILE, *METADATA):
             if frame.get_typeof(name):
                 block = bytes(frame.get(name))
                 blocks[name] = file.seek(0, SEEK_CUR), len(block)
                 file.write(block)
     resolution = frame.xres, frame.yres
-    return Shrunk(tuple(layers), frame.bands, frame.format, frame.interpretation, resolution, margin, blocks)
+    return Shrunk(tuple(layers), frame.bands, frame.format, frame.interpretation, resolution, blocks)
 
 
 def _image(data: memoryview, shrunk: Shrunk, layer: Layer) -> Image:
     """A layer of a mapped file, which stays mapped for as long as the image lives."""
-    pixels = data[layer.offset : layer.offset + layer.width * layer.height * shrunk.pixel]
-    image = Image.new_from_memory(pixels, layer.width, layer.height, shrunk.bands, shrunk.format)
+    part = data[layer.offset : layer.offset + layer.width * layer.height * shrunk.pixel]
+    image = Image.new_from_memory(part, layer.width, layer.height, shrunk.bands, shrunk.format)
     across, down = shrunk.resolution
     return image.copy(interpretation=shrunk.interpretation, xres=across, yres=down)

@@ -21,7 +21,7 @@ from transforms.pixels import Sharing, left, mapped
 from transforms.plan import Plan
 from transforms.probe import probe
 from transforms.saving import check, save
-from transforms.shrunk import Shrunk, both, lying
+from transforms.shrunk import MOST_BYTES, Shrunk, both, lying
 
 Focus = tuple[float, float]
 
@@ -140,7 +140,8 @@ def _open(
         return mapped(path, shared, header, loading, lying(target, header.orientation)), framing
     if sharing and target:
         reach = both(lying(target, header.orientation), sharing.reach)
-        opened = open_original(path, header, loading, limits, lying(reach, header.orientation), row.animation)
+        upright, most = lying(reach, header.orientation), MOST_BYTES // 3
+        opened = open_original(path, header, loading, limits, upright, row.animation, most)
         return left(opened, header, dataclasses.replace(sharing, reach=reach)), framing
     return open_original(path, header, loading, limits, target, row.animation), framing
 

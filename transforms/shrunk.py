@@ -1,9 +1,9 @@
 """Shrunk originals, decoded once and shared: what a file of their pixels holds, and whom it suffices.
 
-Arithmetic and values alone; `transforms/pixels.py` writes and maps the files. A file has the pixels of one or two
-layers, then blocks of metadata. What stands where is a value of its own, which goes from worker to worker by way of
-the front and is looked through there. Pixels are kept as they were decoded, lying and in the original's own colours, so
-that whoever goes on from them does what he would have done with the file.
+Arithmetic and values alone; `transforms/pixels.py` writes and maps the files. A file has the pixels of a layer, those of
+halves of it, then blocks of metadata. What stands where is a value of its own, which goes from worker to worker by way
+of the front and is looked through there. Pixels are kept as they were decoded, lying and in the original's own colours,
+so that whoever goes on from them does what he would have done with the file.
 """
 
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ from transforms.operation import Size
 from transforms.operations.geometry import Resize
 from transforms.plan import Plan
 
-MOST_BYTES: Final = 20_000_000
-"""Of a layer: 6.2 MP of RGB, which suffice for a result of 1920x1440."""
+MOST_BYTES: Final = 40_000_000
+"""Of the first layer: a photograph of 12 MP as it is, which some results need in full."""
 
 REDUCED_MARGIN: Final = 1.5
-"""How much larger than a result a layer is that was made by a resize: SSIM .9966 at 1.57, .9976 from the file."""
+"""How much larger than a result a layer is that was itself made smaller: SSIM .9966 at 1.57, .9976 from the file."""
 
 LEAST: Final = 640
 """Pixels of the longer side of a result that every file suffices for: thumbnails rarely come alone.
@@ -35,7 +35,7 @@ WORTHWHILE: Final = 250_000
 """Pixels of an original below which decoding it again costs less than keeping it."""
 
 HALVED_FROM: Final = 2_000_000
-"""Pixels of a first layer from which a second one of half its size stands beside it, for small results."""
+"""Pixels of a layer from which one of half its size stands beside it, for small results."""
 
 FORMATS_OF_PIXELS: Final = {"uchar": 1, "ushort": 2}
 """libvips' names of what a channel is held in, and its bytes."""
@@ -44,6 +44,7 @@ INTERPRETATIONS: Final = ("srgb", "b-w", "cmyk", "rgb16", "grey16")
 """libvips' names of the colours that are kept; others are rare, and decoded each time."""
 
 _MOST_BANDS: Final = 5
+_MOST_LAYERS: Final = 5
 _LONGEST_SIDE: Final = 65_536
 _BLOCKS: Final = ("icc-profile-data", "exif-data", "xmp-data", "iptc-data")
 
@@ -90,6 +91,8 @@ class Layer(NamedTuple):
     across: float
     """Columns that the original covers; the last one may be less than whole."""
     down: float
+    margin: float
+    """How many times the size of a result it must have."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +106,6 @@ class Shrunk:
     interpretation: str
     resolution: tuple[float, float]
     """Pixels per millimetre, across and down."""
-    margin: float
-    """How many times the size of a result a layer must have; one as large as the original suffices for all."""
     blocks: Mapping[str, tuple[int, int]]
     """Where each block of metadata begins, and its bytes, by libvips' name."""
 
@@ -121,7 +122,7 @@ class Shrunk:
     def _suffices(self, layer: Layer, target: Size, header: Header) -> bool:
         if (layer.width, layer.height) == (header.width, header.height):
             return True
-        return layer.across >= self.margin * target.width and layer.down >= self.margin * target.height
+        return layer.across >= layer.margin * target.width and layer.down >= layer.margin * target.height
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON values."""
@@ -142,7 +143,6 @@ class Shrunk:
                 format=str(values["format"]),
                 interpretation=str(values["interpretation"]),
                 resolution=(float(values["resolution"][0]), float(values["resolution"][1])),
-                margin=float(values["margin"]),
                 blocks={str(name): (int(start), int(length)) for name, (start, length) in values["blocks"].items()},
             )
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError) as error:
@@ -156,8 +156,7 @@ class Shrunk:
             self.format in FORMATS_OF_PIXELS
             and self.interpretation in INTERPRETATIONS
             and 1 <= self.bands <= _MOST_BANDS
-            and 1 <= len(self.layers) <= 2
-            and self.margin >= 1
+            and 1 <= len(self.layers) <= _MOST_LAYERS
             and all(0 <= value <= _LONGEST_SIDE for value in self.resolution)
             and all(
                 1 <= layer.width <= _LONGEST_SIDE
@@ -165,6 +164,7 @@ class Shrunk:
                 and 0 <= layer.offset <= size - layer.width * layer.height * self.pixel
                 and 0 < layer.across <= layer.width
                 and 0 < layer.down <= layer.height
+                and layer.margin >= 1
                 for layer in self.layers
             )
             and all(

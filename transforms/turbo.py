@@ -21,8 +21,9 @@ MARGIN: Final = 1.3
 At 1.07 the structural similarity to a full decode falls from .967 to .952; at 1.36 it loses .001.
 """
 
-_MOST_PIXELS: Final = 3_300_000
-"""Of a decoded picture, which is held: from there on libvips, which holds lines, is as fast."""
+MOST_PIXELS: Final = 3_300_000
+"""Of a decoded picture, which is held: from there on libvips, which holds lines, is as fast, unless it has to be held.
+"""
 
 _MOST_RESIZED: Final = 2_250_000
 """Pixels of a picture that is resized here, which is copied: at 3 MP that takes twice as long as libvips."""
@@ -62,8 +63,8 @@ def reduction(header: Header, target: Size, margin: float = MARGIN) -> int:
     return next((step for step in (8, 4, 2) if share * step <= 1), 1)
 
 
-def suits(header: Header, target: Size, margin: float = MARGIN) -> bool:
-    """Whether `decode` may be tried: a plain JPEG, lying as stored, that is scaled down to `target`."""
+def suits(header: Header, target: Size, margin: float = MARGIN, most: int = MOST_PIXELS) -> bool:
+    """Whether it may be tried: a plain JPEG, lying as stored, scaled down to `target`, of `most` pixels once decoded."""
     step = reduction(header, target, margin)
     return (
         header.kind == "jpg"
@@ -73,7 +74,7 @@ def suits(header: Header, target: Size, margin: float = MARGIN) -> bool:
         and header.coding in _CODINGS
         # All scans of a progressive one take libjpeg-turbo as long as libvips.
         and (step >= 4 or not header.progressive)
-        and header.width * header.height <= _MOST_PIXELS * step * step
+        and header.width * header.height <= most * step * step
         and target.width <= header.width
         and target.height <= header.height
     )
