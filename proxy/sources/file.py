@@ -146,10 +146,12 @@ class FileSource:
     def _opened(self, prefix: str) -> int:
         """A descriptor to read the folder that a prefix names; raises NoSuchOriginal and OriginFailed."""
         folder, slash, _ = prefix.rpartition("/")
-        if slash:
-            return self._find(folder, lambda above, path: os.open(path.name, _READ, dir_fd=above))
         try:
+            if slash:
+                return self._find(folder, lambda above, path: os.open(path.name, _READ, dir_fd=above))
             return os.open(self._root, _READ & ~os.O_NOFOLLOW)
+        except OriginFailed as error:
+            raise OriginFailed(f"The folder {folder} cannot be read.") from error
         except OSError as error:
             raise OriginFailed("The place of the originals cannot be read.") from error
 
