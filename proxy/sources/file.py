@@ -57,8 +57,8 @@ class FileSource:
     async def names(self, prefix: str, most: int) -> list[str]:
         """The first `most` keys, sorted, that begin with a prefix; none where its folder is missing.
 
-        A link to an original is listed, one to a folder is not, since it may lead round in a circle. Raises
-        OriginFailed.
+        A link to an original is listed, one to a folder is not, since it may lead round in a circle. It
+        takes as long as it takes. Raises OriginFailed.
         """
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._names, prefix, most)
 
