@@ -6,10 +6,7 @@ from typing import Annotated
 
 import typer
 
-from proxy.console import ConfigOption
-from proxy.console import failed as _failed
-from proxy.console import secrets as _secrets
-from proxy.console import settings_of as _settings
+from proxy.console import ConfigOption, failed, secrets, settings_of
 from proxy.warm import warm
 
 app = typer.Typer(
@@ -76,12 +73,12 @@ def serve(
     try:
         settings = read()
     except SettingsError as error:
-        raise _failed(str(error)) from None
-    logging = log.configure(settings.log_level, settings.log_form, secrets=_secrets(settings))
+        raise failed(str(error)) from None
+    logging = log.configure(settings.log_level, settings.log_form, secrets=secrets(settings))
 
     def reread() -> Settings:
         settings = read()
-        logging.hide(_secrets(settings))
+        logging.hide(secrets(settings))
         return settings
 
     try:
@@ -100,11 +97,11 @@ def serve(
         )
         running.run(sockets=[listener])
     except (BudgetError, BadKey, ValueError) as error:
-        raise _failed(str(error)) from None
+        raise failed(str(error)) from None
     except OSError as error:
         place = error.filename or f"{settings.host}:{settings.port}"
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
-        raise _failed(f"{place}: {reason}") from None
+        raise failed(f"{place}: {reason}") from None
     finally:
         logging.close()
     if not running.started:
@@ -131,15 +128,15 @@ def sign(
     from transforms.errors import BadPlan
     from transforms.plan import Plan
 
-    settings = _settings(config)
+    settings = settings_of(config)
     if not settings.keys:
-        raise _failed("There is no key: set DARKROOM_KEYS, or keys in darkroom.toml; `darkroom key` makes one.")
+        raise failed("There is no key: set DARKROOM_KEYS, or keys in darkroom.toml; `darkroom key` makes one.")
     try:
         Plan.read(steps, settings.presets)
         signer = Signer(settings.keys[0].secret.get_secret_value(), base)
         typer.echo(signer.url(source, *[step for step in steps.split("/") if step], expires=expires))
     except (BadPlan, SigningError) as error:
-        raise _failed(str(error)) from None
+        raise failed(str(error)) from None
 
 
 @app.command()
@@ -162,7 +159,7 @@ def options(
 
     text = options_reference(name)
     if not text:
-        raise _failed(f"there is no option {name!r}; `darkroom options` lists all")
+        raise failed(f"there is no option {name!r}; `darkroom options` lists all")
     Console().print(Markdown(text))
 
 
@@ -175,7 +172,7 @@ def show_settings(config: ConfigOption = None) -> None:
 
     from proxy.settings import effective, every_setting
 
-    values, table = effective(_settings(config)), Table("setting", "value", "meaning", box=None)
+    values, table = effective(settings_of(config)), Table("setting", "value", "meaning", box=None)
     meanings = {info.name: info.meaning for info in every_setting()}
     for name, value in values.items():
         table.add_row(name, *map(escape, (value, meanings.get(name, ""))))
@@ -192,7 +189,7 @@ def doctor(config: ConfigOption = None) -> None:
     from proxy.doctor import checks, exit_code
     from transforms.plan import Plan
 
-    settings = _settings(config)
+    settings = settings_of(config)
     table, signs = (
         Table("", "check", "found", "remedy", box=None),
         {"ok": "[green]✓", "warn": "[yellow]!", "bad": "[red]✗"},

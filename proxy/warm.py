@@ -158,13 +158,16 @@ def _run(
     named = [name for name in names if name != "-"] + _lines(Path("/dev/stdin") if "-" in names else None)
     wished = dict.fromkeys(_path(line) for line in _lines(urls))
 
-    async def paths(total: Any) -> AsyncIterator[bytes]:
-        originals = named[:]
-        if mount is not None:
-            source = FileSource(settings.mounts[mount].url)
-            originals += [f"{mount}/{key}" if mount else key for key in await source.names("", MOST)]
+    async def listed() -> list[str]:
+        if mount is None:
+            return []
+        source = FileSource(settings.mounts[mount].url)
+        try:
+            return [f"{mount}/{key}" if mount else key for key in await source.names("", MOST)]
+        finally:
             await source.close()
-        total(len(originals) * len(plans) + len(wished))
+
+    async def paths(originals: list[str]) -> AsyncIterator[bytes]:
         for original in originals:
             for plan in plans:
                 yield asked(f"/{Address(plan, original).write()}".encode())
@@ -205,7 +208,9 @@ def _run(
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop)
         async with application.running():
-            await warming.run(paths(lambda total: bar.update(task, total=total)))
+            originals = named + await listed()
+            bar.update(task, total=len(originals) * len(plans) + len(wished))
+            await warming.run(paths(originals))
         return warming.stopped
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -215,7 +220,7 @@ def _run(
             interrupted = asyncio.run(go(bar))
     except asyncio.CancelledError:
         interrupted = True
-    except (BudgetError, BadKey, SigningError, OSError, ValueError) as error:
+    except (BudgetError, BadKey, SigningError, Refusal, OSError, ValueError) as error:
         raise failed(str(error)) from None
     finally:
         logging.close()

@@ -33,27 +33,29 @@ def test_a_picture_is_like_itself() -> None:
 
 def test_flat_pictures_are_compared_by_brightness_alone() -> None:
     """Without variance the index is (2ab + C1) / (a² + b² + C1)."""
-    one, other = np.full((20, 30), 100.0), np.full((20, 30), 150.0)
-    expected = (2 * 100 * 150 + ssim.C1) / (100**2 + 150**2 + ssim.C1)
-    assert ssim.ssim(one, other) == pytest.approx(expected)
+    one, other = (np.full((20, 30, 3), value, np.uint8) for value in (100, 150))
+    c1 = 2.55**2
+    expected = (2 * 100 * 150 + c1) / (100**2 + 150**2 + c1)
+    assert ssim.ssim(one, other) == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_negative_is_unlike() -> None:
-    rising = np.tile(np.linspace(0.0, 255.0, 40), (40, 1))
-    assert ssim.ssim(rising, 255.0 - rising) < 0
+    rising = np.tile(np.linspace(0, 255, 40).astype(np.uint8)[:, None], (40, 1, 3))
+    assert ssim.ssim(rising, 255 - rising) < 0
 
 
 def test_more_noise_is_less_alike() -> None:
     picture = ssim.decoded(pictures.encoded(pictures.photograph(120, 80), "png"))
-    noise = np.random.default_rng(1).normal(0.0, 1.0, picture.shape)
-    values = [ssim.ssim(picture, picture + strength * noise) for strength in (2, 8, 32)]
+    noise = np.random.default_rng(1).normal(0.0, 1.0, (*picture.shape[:2], 1))
+    noisy = [np.clip(picture + strength * noise, 0, 255).astype(np.uint8) for strength in (2, 8, 32)]
+    values = [ssim.ssim(picture, one) for one in noisy]
     assert values == sorted(values, reverse=True)
     assert values[0] > 0.9 > values[-1]
 
 
 def test_pictures_of_two_sizes_are_not_compared() -> None:
     with pytest.raises(ValueError, match="one size"):
-        ssim.ssim(np.zeros((20, 20)), np.zeros((20, 21)))
+        ssim.ssim(np.zeros((20, 20, 3), np.uint8), np.zeros((20, 21, 3), np.uint8))
 
 
 def test_a_rendition_is_compared_with_its_original_at_the_same_size(tmp_path: Path) -> None:

@@ -175,6 +175,26 @@ def test_what_cannot_be_begun_is_said_in_one_line(said: str, folder: Path, cache
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_a_folder_that_cannot_be_read_is_said_in_one_line(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "originals/locked").mkdir(parents=True, mode=0)
+    (tmp_path / "originals/locked").chmod(0)
+    # Root reads whatever it likes: what lets it is taken away (PR_CAPBSET_DROP), and others had it never.
+    script = f"""
+import ctypes, os, sys
+for capability in (1, 2):
+    ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
+os.execv(sys.executable, [sys.executable, "-m", "proxy", *{["warm", str(tmp_path / "originals"), "--all"]!r},
+    "--steps", "w_5", "--cache", {str(cache)!r}])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment(workers=2), capture_output=True, text=True, timeout=60,
+        check=False, cwd=HERE,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.strip().endswith("The folder locked cannot be read.")
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_it_stops_when_told_to_and_goes_on_another_time(how: signal.Signals, folder: Path, cache: Path) -> None:
     names = [f"cats/{number}.jpg" for number in range(3)]

@@ -38,6 +38,7 @@ def own_quality(data: Data) -> int | None:
     Below 20 it is told as higher than it was, since steps end at 255.
     """
     tables: dict[int, int] = {}
+    brightness = -1  # the number of its table, which no table has before the frame says it
     try:
         for marker, start, end in _segments(data):
             if marker == _DQT:
@@ -47,7 +48,7 @@ def own_quality(data: Data) -> int | None:
             elif marker == _SOS:
                 percent = 100 * tables[brightness] / _USUAL_STEPS
                 return max(1, round(5000 / percent if percent > 100 else 100 - percent / 2))
-    except (_Unusual, KeyError, UnboundLocalError):
+    except (_Unusual, KeyError):
         return None
     return None
 

@@ -100,7 +100,7 @@ class Settings(BaseSettings):
         "cross-origin", "Pages that may show pictures at all."
     )
     gps: Literal["drop", "keep"] = setting("drop", "Whether `f_json` tells where a photograph was taken.")
-    playground: bool = setting(True, "Whether there is a page at /ui for this machine, or with the admin token.")
+    playground: bool = setting(True, "Whether there is a page at /ui/ for this machine, or with the admin token.")
     error_pictures: bool = setting(False, "Errors are shown as pictures: for development.")
 
     drain_seconds: Seconds = setting(5, "How long to go on accepting after being told to stop.", unit="seconds")

@@ -6,7 +6,6 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -19,7 +18,6 @@ _THREADS = 4
 _LONGEST_PATH = 4095
 _FOLDER = os.O_DIRECTORY | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
 _READ = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _LINKED = {errno.ELOOP, errno.ENOTDIR}
 _MISSING = {errno.ENOENT, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, *_LINKED}
@@ -59,8 +57,8 @@ class FileSource:
     async def names(self, prefix: str, most: int) -> list[str]:
         """The first `most` keys, sorted, that begin with a prefix; none where its folder is missing.
 
-        A link to an original is listed, one to a folder is not, since it may lead round in a circle. Raises
-        OriginFailed.
+        A link to an original is listed, one to a folder is not, since it may lead round in a circle. It
+        takes as long as it takes. Raises OriginFailed.
         """
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._names, prefix, most)
 
@@ -92,96 +90,70 @@ class FileSource:
         return self._find(key, take)
 
     def _list(self, prefix: str, most: int, wanted: Callable[[str], bool]) -> Listing:
-        folder, slash, start = prefix.rpartition("/")
-        if slash and not folder:
-            raise _no_such_original()
-        opened = self._opened(folder)
+        opened = self._opened(prefix)
         try:
-            looked_at, found = 0, []
-            with os.scandir(opened) as entries:
-                for entry in islice(entries, _MOST_LOOKED_AT):
-                    looked_at += 1
-                    if entry.name.startswith(start) and not entry.name.startswith(".") and _is_text(entry.name):
-                        found.append(entry)
+            entries, whole = _entries(opened, prefix, _MOST_LOOKED_AT)
             # Folders and links are told from files only for as many as are asked for: it may take a look at each.
-            kinds = self._kinds(folder, opened, sorted(found, key=lambda entry: entry.name), wanted)
-            names = list(islice(kinds, most + 1))
+            kinds = self._kinds(prefix, sorted(entries, key=lambda entry: entry.name))
+            shown = (kind for kind in kinds if kind[1] or wanted(kind[0].name))
+            names = [(entry.name, is_folder) for entry, is_folder in islice(shown, most + 1)]
         finally:
             os.close(opened)
         return Listing(
             tuple(name for name, is_folder in names[:most] if is_folder),
             tuple(name for name, is_folder in names[:most] if not is_folder),
-            whole=len(names) <= most and looked_at < _MOST_LOOKED_AT,
+            whole=whole and len(names) <= most,
         )
 
-    def _kinds(
-        self, folder: str, opened: int, entries: "list[os.DirEntry[str]]", wanted: Callable[[str], bool]
-    ) -> Iterator[tuple[str, bool]]:
-        """Names of folders and of wanted originals, each with whether it is a folder; links as `open` follows them."""
+    def _names(self, prefix: str, most: int) -> list[str]:
+        found, prefixes = [], [prefix]
+        while prefixes:
+            prefix = prefixes.pop()
+            try:
+                opened = self._opened(prefix)
+            except NoSuchOriginal:
+                continue
+            try:
+                for entry, is_folder in self._kinds(prefix, _entries(opened, prefix)[0]):
+                    key = prefix[: prefix.rfind("/") + 1] + entry.name
+                    if not is_folder:
+                        found.append(key)
+                    elif not entry.is_symlink():
+                        prefixes.append(f"{key}/")
+            finally:
+                os.close(opened)
+        return sorted(found)[:most]
+
+    def _kinds(self, prefix: str, entries: "list[os.DirEntry[str]]") -> "Iterator[tuple[os.DirEntry[str], bool]]":
+        """Folders and originals among entries, each with whether it is a folder; links as `open` follows them.
+
+        The folder has to be open until the last one was taken.
+        """
+        above = prefix[: prefix.rfind("/") + 1]
         for entry in entries:
             try:
                 if entry.is_symlink():
-                    target = self._root.joinpath(*self._resolved(_segments(f"{folder}/{entry.name}".removeprefix("/"))))
+                    target = self._root.joinpath(*self._resolved(_segments(above + entry.name)))
                     kind = target.lstat().st_mode
+                    is_folder, is_file = stat.S_ISDIR(kind), stat.S_ISREG(kind)
                 else:
-                    kind = os.stat(entry.name, dir_fd=opened, follow_symlinks=False).st_mode
+                    is_folder, is_file = entry.is_dir(follow_symlinks=False), entry.is_file(follow_symlinks=False)
             except (OSError, NoSuchOriginal):
                 continue
-            if stat.S_ISDIR(kind) or (stat.S_ISREG(kind) and wanted(entry.name)):
-                yield entry.name, stat.S_ISDIR(kind)
+            if is_folder or is_file:
+                yield entry, is_folder
 
-    def _opened(self, folder: str) -> int:
-        """A descriptor from which the entries of a folder can be read; raises NoSuchOriginal and OriginFailed."""
-        if folder:
-            return self._find(folder, lambda above, path: os.open(path.name, _READ, dir_fd=above))
+    def _opened(self, prefix: str) -> int:
+        """A descriptor to read the folder that a prefix names; raises NoSuchOriginal and OriginFailed."""
+        folder, slash, _ = prefix.rpartition("/")
         try:
+            if slash:
+                return self._find(folder, lambda above, path: os.open(path.name, _READ, dir_fd=above))
             return os.open(self._root, _READ & ~os.O_NOFOLLOW)
+        except OriginFailed as error:
+            raise OriginFailed(f"The folder {folder} cannot be read.") from error
         except OSError as error:
             raise OriginFailed("The place of the originals cannot be read.") from error
-
-    def _names(self, prefix: str, most: int) -> list[str]:
-        folder = prefix.rpartition("/")[0]
-
-        def look(inside: int, path: Path) -> list[str]:
-            descriptor = os.open(".", _LISTED, dir_fd=inside)
-            try:
-                return self._below(descriptor, f"{folder}/" if folder else "", prefix)
-            finally:
-                os.close(descriptor)
-
-        try:
-            # Whatever is asked for, the folder that it is in is what is opened.
-            found = self._find(f"{folder}/x" if folder else "x", look)
-        except NoSuchOriginal:
-            return []
-        return sorted(found)[:most]
-
-    def _below(self, folder: int, name: str, prefix: str) -> list[str]:
-        """The keys in an open folder, and in those in it, that begin with a prefix."""
-        found: list[str] = []
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                key = name + entry.name
-                if entry.name.startswith(".") or not _is_text(key):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    if prefix.startswith(f"{key}/") or key.startswith(prefix):
-                        inner = os.open(entry.name, _LISTED | os.O_NOFOLLOW, dir_fd=folder)
-                        try:
-                            found += self._below(inner, f"{key}/", prefix)
-                        finally:
-                            os.close(inner)
-                elif key.startswith(prefix) and self._is_original(entry, key):
-                    found.append(key)
-        return found
-
-    def _is_original(self, entry: os.DirEntry[str], key: str) -> bool:
-        if entry.is_symlink():
-            with suppress(NoSuchOriginal):
-                self._stat(key)
-                return True
-            return False
-        return entry.is_file(follow_symlinks=False)
 
     def _find(self, key: str, use: Callable[[int, Path], T]) -> T:
         """Use the folder and the path that a key names; raises NoSuchOriginal and OriginFailed."""
@@ -224,6 +196,19 @@ class FileSource:
         if not real.is_relative_to(root):
             raise _no_such_original()
         return _segments(real.relative_to(root).as_posix())
+
+
+def _entries(folder: int, prefix: str, most: int | None = None) -> "tuple[list[os.DirEntry[str]], bool]":
+    """What an open folder has that begins as a prefix ends, and whether fewer than `most` had to be looked at."""
+    with os.scandir(folder) as entries:
+        looked_at = list(islice(entries, most))
+    start = prefix.rpartition("/")[2]
+    shown = [
+        entry
+        for entry in looked_at
+        if entry.name.startswith(start) and not entry.name.startswith(".") and _is_text(entry.name)
+    ]
+    return shown, most is None or len(looked_at) < most
 
 
 def _segments(key: str) -> list[str]:
