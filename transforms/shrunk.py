@@ -1,6 +1,6 @@
 """Shrunk originals, decoded once and shared: what a file of their pixels holds, and whom it suffices.
 
-Arithmetic and values alone; `transforms/pixels.py` writes and maps the files. A file has the pixels of a layer, those of
+Arithmetic and values alone; `transforms/pixels.py` writes and maps the files. A file has a layer of pixels, those of
 halves of it, then blocks of metadata. What stands where is a value of its own, which goes from worker to worker by way
 of the front and is looked through there. Pixels are kept as they were decoded, lying and in the original's own colours,
 so that whoever goes on from them does what he would have done with the file.
