@@ -64,7 +64,7 @@ def reduction(header: Header, target: Size, margin: float = MARGIN) -> int:
 
 
 def suits(header: Header, target: Size, margin: float = MARGIN, most: int = MOST_PIXELS) -> bool:
-    """Whether it may be tried: a plain JPEG, lying as stored, scaled down to `target`, of `most` pixels once decoded."""
+    """Whether it may be tried: a plain JPEG, lying as stored, to be scaled down, of `most` pixels once decoded."""
     step = reduction(header, target, margin)
     return (
         header.kind == "jpg"
