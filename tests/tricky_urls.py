@@ -61,7 +61,7 @@ TRICKY = (
     good("/-/api/a.jpg", f"/{b64('api/a.jpg')}"),
     good("/w_60/api/a.jpg", "/w_60/-/api/a.jpg"),
     wrong("/api/a.jpg", 400, "bad_address", "keeps this word"),
-    wrong("/ui/a.jpg", 400, "bad_address", "keeps this word"),
+    wrong("/ui/a.jpg", 404, "no_such_original", "page"),
     wrong("/metrics/a.jpg", 400, "bad_address", "keeps this word"),
     # Bytes.
     good("/w_60%2Cq_50/cats/1.jpg", "/q_50,w_60/cats/1.jpg"),
