@@ -22,6 +22,12 @@ LEAST_BYTES = 1 << 20
 """What a file counts for at least, since each is held open."""
 
 
+LONG = 30.0
+"""Milliseconds of decoding from which on it is worth to wait for others who want the same original."""
+GATHERING = 0.003
+"""Seconds of it: the pictures of a `srcset` come within so long, and the largest is to be known when decoding begins."""
+
+
 @dataclass(eq=False)
 class Held:
     """One shrunk original: a file without a name, held open, that workers map; the descriptor is closed with it."""
@@ -121,6 +127,8 @@ class ShrunkOriginals:
         leads = self._leads.setdefault(original, [])
         leads.append(lead)
         try:
+            if saves >= LONG:
+                await asyncio.sleep(GATHERING)
             yield Turn(lead=lead)
         finally:
             leads.remove(lead)
