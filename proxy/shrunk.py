@@ -25,7 +25,7 @@ LEAST_BYTES = 1 << 20
 LONG = 30.0
 """Milliseconds of decoding from which on it is worth to wait for others who want the same original."""
 GATHERING = 0.003
-"""Seconds of it: the pictures of a `srcset` come within so long, and the largest is to be known when decoding begins."""
+"""Seconds of it: the pictures of a `srcset` come within so long, and the largest should be known when that begins."""
 
 
 @dataclass(eq=False)
