@@ -199,6 +199,16 @@ async def test_what_a_worker_says_wrongly_is_not_kept() -> None:
     assert descriptors() == before
 
 
+@pytest.mark.parametrize("margin", ["Infinity", 1e300, "nan", 0.5])
+async def test_a_margin_that_is_none_is_not_kept(margin: object) -> None:
+    pixels = ShrunkOriginals(64 * MIB)
+    first = Visitor(pixels, "a", SMALL)
+    said = {**shrunk(1000).to_dict(), "margin": margin}
+    pixels.keep(await led(first), said, _file(1000 * 750 * 3))
+    assert pixels.stats().entries == 0
+    await first.end()
+
+
 # The real server
 
 

@@ -45,6 +45,7 @@ INTERPRETATIONS: Final = ("srgb", "b-w", "cmyk", "rgb16", "grey16")
 
 _MOST_BANDS: Final = 5
 _LONGEST_SIDE: Final = 65_536
+_MOST_MARGIN: Final = 8.0  # and so no number that JSON cannot carry back to a worker
 _BLOCKS: Final = ("icc-profile-data", "exif-data", "xmp-data", "iptc-data")
 
 
@@ -157,7 +158,7 @@ class Shrunk:
             and self.interpretation in INTERPRETATIONS
             and 1 <= self.bands <= _MOST_BANDS
             and 1 <= len(self.layers) <= 2
-            and self.margin >= 1
+            and 1 <= self.margin <= _MOST_MARGIN
             and all(0 <= value <= _LONGEST_SIDE for value in self.resolution)
             and all(
                 1 <= layer.width <= _LONGEST_SIDE
