@@ -10,9 +10,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -119,6 +119,20 @@ async def test_a_job_whose_worker_is_killed_is_done_by_another(tmp_path: Path) -
 async def test_a_killed_job_is_tried_again_by_the_only_worker_there_is(tmp_path: Path) -> None:
     async with pool(tmp_path / "scratch", size=1) as opened:
         assert await opened.run(job("die once", flag=str(tmp_path / "flag")))
+
+
+async def test_what_is_no_file_beside_a_result_costs_no_descriptor(tmp_path: Path) -> None:
+    def take(facts: Mapping[str, Any], descriptor: int) -> None:
+        raise AssertionError
+
+    async with pool(tmp_path / "scratch", size=1) as opened:
+        before = None
+        for _ in range(3):
+            with pytest.raises(WorkerLost):
+                await opened.run(replace(job("aside", facts={}, folder=True), aside=take))
+            await until(lambda: full(opened))
+            before = before or len(os.listdir("/proc/self/fd"))
+        assert len(os.listdir("/proc/self/fd")) == before
 
 
 async def test_a_job_that_loses_two_workers_is_lost(tmp_path: Path) -> None:
