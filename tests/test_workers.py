@@ -121,6 +121,19 @@ async def test_a_killed_job_is_tried_again_by_the_only_worker_there_is(tmp_path:
         assert await opened.run(job("die once", flag=str(tmp_path / "flag")))
 
 
+async def test_a_second_try_may_leave_a_file_beside_its_result_again(tmp_path: Path) -> None:
+    def take(facts: Mapping[str, Any], descriptor: int) -> None:
+        taken.append(os.read(descriptor, 10))
+        os.close(descriptor)
+
+    taken: list[bytes] = []
+    async with pool(tmp_path / "scratch") as opened:
+        leaves = job("aside", facts={}, bytes="pixels", flag=str(tmp_path / "flag"))
+        await opened.run(replace(leaves, aside=take))
+        assert taken == [b"pixels"] * 2
+        assert opened.stats().kills == {"outside": 1}
+
+
 async def test_what_is_no_file_beside_a_result_costs_no_descriptor(tmp_path: Path) -> None:
     def take(facts: Mapping[str, Any], descriptor: int) -> None:
         raise AssertionError

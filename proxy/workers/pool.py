@@ -295,5 +295,6 @@ class Pool:
         if ticket.lost > 1 or ticket.done.done() or left <= 0:
             return False
         discard(ticket.result)
+        ticket.told = False
         self._join(ticket, min(left, self._queue_seconds))
         return True
