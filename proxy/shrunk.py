@@ -65,16 +65,16 @@ class Turn:
 
 
 class ShrunkOriginals:
-    """The pixels of originals that were decoded lately, bounded in bytes.
+    """The pixels of originals that were decoded lately, bounded in bytes and, as each is held open, in number.
 
     One file at most is kept of an original. Whoever needs pixels that somebody is just decoding waits for them. What
     makes room is what saves least time for its bytes, counted by uses and fading with age (GreedyDual-Size-Frequency;
     Cherkasova, HPL-98-69R1).
     """
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, most_files: int = 256) -> None:
         """With 0 bytes nothing is shared."""
-        self._most = most_bytes
+        self._most, self._most_files = most_bytes, most_files
         self._held: dict[str, Held] = {}
         self._leads: dict[str, list[Lead]] = {}
         self._age = 0.0
@@ -159,7 +159,7 @@ class ShrunkOriginals:
             return
         self._held[original] = held
         self._use(held)
-        while self._bytes() > self._most:
+        while self._bytes() > self._most or len(self._held) > self._most_files:
             name, least = min(self._held.items(), key=lambda item: item[1].worth)
             self._age = least.worth
             del self._held[name]

@@ -295,7 +295,7 @@ async def test_more_connections_than_there_is_room_for_get_a_503_and_then_nothin
         assert status(await told(server, LINE + b"connection: close\r\n\r\n")) == 200
 
 
-@pytest.mark.parametrize(("soft", "hard", "fits"), [(256, 256, 128), (300, 1024, 768), (1024, 1024, 768)])
+@pytest.mark.parametrize(("soft", "hard", "fits"), [(256, 256, 128), (300, 1024, 512), (1024, 1024, 512)])
 def test_room_for_connections_comes_from_the_limit_of_open_files(soft: int, hard: int, fits: int) -> None:
     code = "from proxy.protocol import room_for_connections as r; import resource as s; print(r(), *s.getrlimit(7))"
     ran = subprocess.run(

@@ -164,6 +164,18 @@ async def test_what_saves_least_for_its_bytes_makes_room() -> None:
     assert descriptors() == before
 
 
+async def test_no_more_files_are_held_open_than_there_is_room_for() -> None:
+    pixels, before = ShrunkOriginals(1 << 30, most_files=3), descriptors()
+    for original in "abcde":
+        visitor = Visitor(pixels, original, SMALL)
+        leave(pixels, await led(visitor))
+        await visitor.end()
+        assert pixels.find(original, HEADER, SMALL), "the newest stays"
+    del visitor
+    assert pixels.stats().entries == 3
+    assert descriptors() == before + 3
+
+
 async def test_larger_pixels_take_the_place_of_smaller_ones_and_not_the_other_way() -> None:
     pixels = ShrunkOriginals(64 * MIB)
     for target, width, found in ((SMALL, 1000, 1000), (LARGE, 2000, 2000)):
