@@ -11,7 +11,9 @@ from typing import Any
 
 import structlog
 
+from proxy.failures import WorkerLost, WorkFailed
 from proxy.stores.result import Stats
+from transforms.errors import DamagedOriginal
 from transforms.headers import Header
 from transforms.operation import Size
 from transforms.shrunk import LEAST, Layer, Shrunk, at_least, both
@@ -20,6 +22,9 @@ log = structlog.get_logger(__name__)
 
 LEAST_BYTES = 1 << 20
 """What a file counts for at least, since each is held open."""
+
+_SUSPECT = (WorkFailed, WorkerLost, DamagedOriginal)
+"""What may be the fault of the pixels that a result was made from, on a bad disk or by a worker that was taken over."""
 
 
 @dataclass(eq=False)
@@ -112,10 +117,17 @@ class ShrunkOriginals:
             # Where nothing was left, each goes on alone: to wait in turns for what fails would take for ever.
             found = self.find(original, header, target) or Turn()
         self._counted["hits" if found and found.held else "misses"] += 1
+        if found and found.held:
+            self._use(found.held)
+            try:
+                yield found
+            except _SUSPECT:
+                if self._held.get(original) is found.held:
+                    del self._held[original]
+                raise
+            return
         if found or behind:
-            if found and found.held:
-                self._use(found.held)
-            yield found or Turn()
+            yield Turn()
             return
         lead = Lead(original, at_least(target, header, LEAST), saves)
         leads = self._leads.setdefault(original, [])

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from proxy.failures import WorkerLost, WorkFailed
 from proxy.shrunk import Held, Lead, ShrunkOriginals, Turn
 from tests import pictures
 from tests.serving import Server, fetch, serving
+from transforms.errors import DamagedOriginal, Refusal, ResultTooLarge
 from transforms.headers import Header
 from transforms.operation import Size
 from transforms.shrunk import Layer, Shrunk
@@ -209,6 +211,26 @@ async def test_what_a_worker_says_wrongly_is_not_kept() -> None:
     for visitor in (first, second):
         await visitor.end()
     assert descriptors() == before
+
+
+async def fail(pixels: ShrunkOriginals, failure: Refusal) -> None:
+    """Go on from pixels that are there, without success."""
+    async with pixels.turn("a", HEADER, SMALL, saves=40) as turn:
+        assert turn.held
+        raise failure
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept"), [(WorkFailed, False), (WorkerLost, False), (DamagedOriginal, False), (ResultTooLarge, True)]
+)
+async def test_pixels_that_may_be_at_fault_for_a_failure_are_not_used_again(kind: type[Refusal], kept: bool) -> None:
+    pixels = ShrunkOriginals(64 * MIB)
+    first = Visitor(pixels, "a", SMALL)
+    leave(pixels, await led(first))
+    await first.end()
+    with pytest.raises(kind):
+        await fail(pixels, kind("it did not work"))
+    assert bool(pixels.find("a", HEADER, SMALL)) == kept
 
 
 @pytest.mark.parametrize("margin", ["Infinity", 1e300, "nan", 0.5])
