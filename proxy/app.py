@@ -32,6 +32,7 @@ from proxy.pages import dropping
 from proxy.pages.dropping import Drops
 from proxy.pages.playground import Playground
 from proxy.pressure import Siblings
+from proxy.protocol import room_for_pixels
 from proxy.records import Records
 from proxy.refinement import Refinement
 from proxy.rendering import Renderer, Watch
@@ -91,7 +92,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     bounds, freshness = dict(site.bounds), dict(site.freshness)
     store = _store(settings, budget, metrics)
     pools = _pools(settings, budget, metrics, reserve)
-    shrunk = ShrunkOriginals(budget.pixels)
+    shrunk = ShrunkOriginals(budget.pixels, room_for_pixels())
     metrics.watch_store("pixels", shrunk.stats)
     renderer = Renderer(
         pictures=pools["pictures"],

@@ -33,7 +33,9 @@ STALLED_SECONDS = 60.0
 
 MOST_CONNECTIONS = 16_384
 """Connections at most, even where more files may be open: idle ones take about 6 KiB each."""
-OTHER_FILES = 256
+FILES_OF_PIXELS = 256
+"""Shrunk originals that are held open at most; at 12 MP they take about 2 MB each."""
+OTHER_FILES = 256 + FILES_OF_PIXELS
 """Descriptors that are left for the rest: pipes of workers, originals, results, and the connections below."""
 TURNED_AWAY = 64
 """Connections beyond the bound that are still told so, by a 503; those after them are closed without a word."""
@@ -261,3 +263,9 @@ def room_for_connections() -> int:
             soft = reachable
         return min(MOST_CONNECTIONS, max(soft - OTHER_FILES, soft // 2))
     return MOST_CONNECTIONS
+
+
+def room_for_pixels() -> int:
+    """How many shrunk originals may be held open: a quarter of the files that this process may open, at most."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return FILES_OF_PIXELS if hard == resource.RLIM_INFINITY else min(FILES_OF_PIXELS, hard // 4)

@@ -79,6 +79,8 @@ class ReadyProtocol(HttpToolsProtocol):
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
         self.url, self.headers, self.expect_100_continue = url, headers, expects
+        # It runs since an answer that went out in the middle of this read.
+        self._unset_keepalive_if_required()
         self.scope["headers"] = headers
         super().on_headers_complete()
 

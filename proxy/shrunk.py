@@ -11,7 +11,9 @@ from typing import Any
 
 import structlog
 
+from proxy.failures import WorkerLost, WorkFailed
 from proxy.stores.result import Stats
+from transforms.errors import DamagedOriginal
 from transforms.headers import Header
 from transforms.operation import Size
 from transforms.shrunk import LEAST, Layer, Shrunk, at_least, both
@@ -20,6 +22,9 @@ log = structlog.get_logger(__name__)
 
 LEAST_BYTES = 1 << 20
 """What a file counts for at least, since each is held open."""
+
+_SUSPECT = (WorkFailed, WorkerLost, DamagedOriginal)
+"""What may be the fault of the pixels that a result was made from, on a bad disk or by a worker that was taken over."""
 
 
 LONG = 30.0
@@ -71,16 +76,16 @@ class Turn:
 
 
 class ShrunkOriginals:
-    """The pixels of originals that were decoded lately, bounded in bytes.
+    """The pixels of originals that were decoded lately, bounded in bytes and, as each is held open, in number.
 
     One file at most is kept of an original. Whoever needs pixels that somebody is just decoding waits for them. What
     makes room is what saves least time for its bytes, counted by uses and fading with age (GreedyDual-Size-Frequency;
     Cherkasova, HPL-98-69R1).
     """
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, most_files: int = 256) -> None:
         """With 0 bytes nothing is shared."""
-        self._most = most_bytes
+        self._most, self._most_files = most_bytes, most_files
         self._held: dict[str, Held] = {}
         self._leads: dict[str, list[Lead]] = {}
         self._age = 0.0
@@ -118,10 +123,17 @@ class ShrunkOriginals:
             # Where nothing was left, each goes on alone: to wait in turns for what fails would take for ever.
             found = self.find(original, header, target) or Turn()
         self._counted["hits" if found and found.held else "misses"] += 1
+        if found and found.held:
+            self._use(found.held)
+            try:
+                yield found
+            except _SUSPECT:
+                if self._held.get(original) is found.held:
+                    del self._held[original]
+                raise
+            return
         if found or behind:
-            if found and found.held:
-                self._use(found.held)
-            yield found or Turn()
+            yield Turn()
             return
         lead = Lead(original, at_least(target, header, LEAST), saves)
         leads = self._leads.setdefault(original, [])
@@ -167,7 +179,7 @@ class ShrunkOriginals:
             return
         self._held[original] = held
         self._use(held)
-        while self._bytes() > self._most:
+        while self._bytes() > self._most or len(self._held) > self._most_files:
             name, least = min(self._held.items(), key=lambda item: item[1].worth)
             self._age = least.worth
             del self._held[name]

@@ -34,8 +34,13 @@ def perform(job: dict[str, Any], scratch: Path, aside: Aside) -> tuple[dict[str,
             for _ in range(job.get("times", 1)):
                 if "bytes" in job:
                     aside.path.write_text(job["bytes"])
+                if "folder" in job:
+                    aside.path.mkdir()
                 aside.announce(job["facts"])
             time.sleep(job.get("seconds", 0))
+            if "flag" in job and not Path(job["flag"]).exists():
+                Path(job["flag"]).touch()
+                os.kill(os.getpid(), 9)
         case "half aside":
             aside.path.write_text("half")
         case "sleep":

@@ -29,6 +29,7 @@ PACKAGES = ("signing", "transforms", "proxy", "bench")
 LONG = {
     "proxy/app.py": "the composition root: whatever is made is made here, and nothing else is done",
     "proxy/caching.py": "validators, dates, ranges, ages and names: pure functions that are read one at a time",
+    "proxy/workers/pool.py": "a job's way from the line to its end, which is one story",
     "transforms/operations/geometry.py": "the twelve modes of a resize are one class",
     "transforms/scans.py": "one format, read and written: the scans of a JPEG",
     "transforms/params.py": "every kind of value, each of which is ten lines",

@@ -56,7 +56,7 @@ RULES: dict[str, set[str]] = {
     "proxy.pressure": {
         "cachetools", "proxy.failures", "proxy.negotiation", "proxy.rendition", "proxy.stores", "transforms",
     },
-    "proxy.shrunk": {"structlog", "proxy.stores", "transforms"},
+    "proxy.shrunk": {"structlog", "proxy.failures", "proxy.stores", "transforms"},
     "proxy.rendering": {
         "proxy.rendition", "proxy.shrunk", "proxy.sources", "proxy.stores", "proxy.workers", "transforms",
     },

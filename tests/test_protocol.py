@@ -295,7 +295,7 @@ async def test_more_connections_than_there_is_room_for_get_a_503_and_then_nothin
         assert status(await told(server, LINE + b"connection: close\r\n\r\n")) == 200
 
 
-@pytest.mark.parametrize(("soft", "hard", "fits"), [(256, 256, 128), (300, 1024, 768), (1024, 1024, 768)])
+@pytest.mark.parametrize(("soft", "hard", "fits"), [(256, 256, 128), (300, 1024, 512), (1024, 1024, 512)])
 def test_room_for_connections_comes_from_the_limit_of_open_files(soft: int, hard: int, fits: int) -> None:
     code = "from proxy.protocol import room_for_connections as r; import resource as s; print(r(), *s.getrlimit(7))"
     ran = subprocess.run(
@@ -306,6 +306,23 @@ def test_room_for_connections_comes_from_the_limit_of_open_files(soft: int, hard
         check=True,
     )
     assert ran.stdout.split() == [str(fits), str(hard), str(hard)]
+
+
+async def test_an_answer_behind_one_that_was_ready_is_not_cut_short_by_the_idle_timer() -> None:
+    class Ready(BoundedProtocol):
+        at_once = staticmethod(
+            lambda method, path, fields: (b"HTTP/1.1 204 No Content\r\n", b"") if path == b"/" else None
+        )
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+        await asyncio.sleep(0.2)
+        await send({"type": "http.response.body", "body": b"hello"})
+
+    async with served(slow, kind=Ready, keep_alive=0) as server:
+        answer = await told(server, WHOLE + WHOLE.replace(b"/", b"/slow", 1))
+        assert answer.startswith(b"HTTP/1.1 204 ")
+        assert answer.endswith(b"hello")
 
 
 async def test_a_file_is_read_no_further_when_its_client_has_left(tmp_path: Path) -> None:

@@ -283,6 +283,16 @@ def test_what_shows_other_pixels_than_it_holds_is_always_written_anew() -> None:
     assert header.progressive
 
 
+def test_a_second_picture_before_the_end_of_the_first_does_not_go_along() -> None:
+    first = PHOTOGRAPH.write_to_buffer(".jpg", Q=30, optimize_coding=True, keep="none")
+    second = pictures.flat(width=16, height=16).write_to_buffer(".jpg", optimize_coding=True, keep="none")
+    both = first[:-2] + second[2:]
+    made = develop(both, "q_auto:best", "jpg").data
+    assert second[-40:-2] not in made
+    assert cleaned(first, {}) == first
+    assert cleaned(both, {}) is None
+
+
 def test_broken_jpegs_tell_nothing_and_are_not_kept() -> None:
     whole = PHOTOGRAPH.write_to_buffer(".jpg", Q=30)
     for broken in (b"", b"\xff\xd8", whole[:300], whole[:-2], whole[2:], b"\xff\xd8\xff\xdb\0\1" + whole[2:]):

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from proxy.failures import WorkerLost, WorkFailed
 from proxy.shrunk import Held, Lead, ShrunkOriginals, Turn
 from tests import pictures
 from tests.serving import Server, fetch, serving
+from transforms.errors import DamagedOriginal, Refusal, ResultTooLarge
 from transforms.headers import Header
 from transforms.operation import Size
 from transforms.shrunk import Layer, Shrunk
@@ -164,6 +166,18 @@ async def test_what_saves_least_for_its_bytes_makes_room() -> None:
     assert descriptors() == before
 
 
+async def test_no_more_files_are_held_open_than_there_is_room_for() -> None:
+    pixels, before = ShrunkOriginals(1 << 30, most_files=3), descriptors()
+    for original in "abcde":
+        visitor = Visitor(pixels, original, SMALL)
+        leave(pixels, await led(visitor))
+        await visitor.end()
+        assert pixels.find(original, HEADER, SMALL), "the newest stays"
+    del visitor
+    assert pixels.stats().entries == 3
+    assert descriptors() == before + 3
+
+
 async def test_larger_pixels_take_the_place_of_smaller_ones_and_not_the_other_way() -> None:
     pixels = ShrunkOriginals(64 * MIB)
     for target, width, found in ((SMALL, 1000, 1000), (LARGE, 2000, 2000)):
@@ -197,6 +211,37 @@ async def test_what_a_worker_says_wrongly_is_not_kept() -> None:
     for visitor in (first, second):
         await visitor.end()
     assert descriptors() == before
+
+
+async def fail(pixels: ShrunkOriginals, failure: Refusal) -> None:
+    """Go on from pixels that are there, without success."""
+    async with pixels.turn("a", HEADER, SMALL, saves=40) as turn:
+        assert turn.held
+        raise failure
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept"), [(WorkFailed, False), (WorkerLost, False), (DamagedOriginal, False), (ResultTooLarge, True)]
+)
+async def test_pixels_that_may_be_at_fault_for_a_failure_are_not_used_again(kind: type[Refusal], kept: bool) -> None:
+    pixels = ShrunkOriginals(64 * MIB)
+    first = Visitor(pixels, "a", SMALL)
+    leave(pixels, await led(first))
+    await first.end()
+    with pytest.raises(kind):
+        await fail(pixels, kind("it did not work"))
+    assert bool(pixels.find("a", HEADER, SMALL)) == kept
+
+
+@pytest.mark.parametrize("margin", ["Infinity", 1e300, "nan", 0.5])
+async def test_a_margin_that_is_none_is_not_kept(margin: object) -> None:
+    pixels = ShrunkOriginals(64 * MIB)
+    first = Visitor(pixels, "a", SMALL)
+    said = shrunk(1000).to_dict()
+    said["layers"][0][5] = margin
+    pixels.keep(await led(first), said, _file(1000 * 750 * 3))
+    assert pixels.stats().entries == 0
+    await first.end()
 
 
 # The real server

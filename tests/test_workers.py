@@ -10,9 +10,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -119,6 +119,33 @@ async def test_a_job_whose_worker_is_killed_is_done_by_another(tmp_path: Path) -
 async def test_a_killed_job_is_tried_again_by_the_only_worker_there_is(tmp_path: Path) -> None:
     async with pool(tmp_path / "scratch", size=1) as opened:
         assert await opened.run(job("die once", flag=str(tmp_path / "flag")))
+
+
+async def test_a_second_try_may_leave_a_file_beside_its_result_again(tmp_path: Path) -> None:
+    def take(facts: Mapping[str, Any], descriptor: int) -> None:
+        taken.append(os.read(descriptor, 10))
+        os.close(descriptor)
+
+    taken: list[bytes] = []
+    async with pool(tmp_path / "scratch") as opened:
+        leaves = job("aside", facts={}, bytes="pixels", flag=str(tmp_path / "flag"))
+        await opened.run(replace(leaves, aside=take))
+        assert taken == [b"pixels"] * 2
+        assert opened.stats().kills == {"outside": 1}
+
+
+async def test_what_is_no_file_beside_a_result_costs_no_descriptor(tmp_path: Path) -> None:
+    def take(facts: Mapping[str, Any], descriptor: int) -> None:
+        raise AssertionError
+
+    async with pool(tmp_path / "scratch", size=1) as opened:
+        before = None
+        for _ in range(3):
+            with pytest.raises(WorkerLost):
+                await opened.run(replace(job("aside", facts={}, folder=True), aside=take))
+            await until(lambda: full(opened))
+            before = before or len(os.listdir("/proc/self/fd"))
+        assert len(os.listdir("/proc/self/fd")) == before
 
 
 async def test_a_job_that_loses_two_workers_is_lost(tmp_path: Path) -> None:
@@ -464,6 +491,14 @@ async def test_pages_of_mapped_files_are_not_the_workers_own(tmp_path: Path) -> 
         assert reply.rss < 80 * MIB
         assert (await opened.run(job("nothing"))).meta["pid"] == reply.meta["pid"]
         assert not opened.stats().recycled
+
+
+async def test_a_mistake_in_handing_work_over_costs_that_work_alone(tmp_path: Path) -> None:
+    async with pool(tmp_path, size=1) as opened:
+        with pytest.raises(WorkFailed, match="ValueError"):
+            await opened.run(replace(job("nothing"), late=lambda: {"margin": float("inf")}))
+        assert await asyncio.wait_for(opened.run(job("nothing")), 10)
+        assert opened.stats().busy == 0
 
 
 async def test_a_payload_that_json_cannot_carry_is_the_callers_mistake(tmp_path: Path) -> None:

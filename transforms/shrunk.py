@@ -46,6 +46,7 @@ INTERPRETATIONS: Final = ("srgb", "b-w", "cmyk", "rgb16", "grey16")
 _MOST_BANDS: Final = 5
 _MOST_LAYERS: Final = 5
 _LONGEST_SIDE: Final = 65_536
+_MOST_MARGIN: Final = 8.0  # and so no number that JSON cannot carry back to a worker
 _BLOCKS: Final = ("icc-profile-data", "exif-data", "xmp-data", "iptc-data")
 
 
@@ -164,7 +165,7 @@ class Shrunk:
                 and 0 <= layer.offset <= size - layer.width * layer.height * self.pixel
                 and 0 < layer.across <= layer.width
                 and 0 < layer.down <= layer.height
-                and layer.margin >= 1
+                and 1 <= layer.margin <= _MOST_MARGIN
                 for layer in self.layers
             )
             and all(

@@ -13,6 +13,7 @@ _SOF0, _SOF2, _DHT, _EOI, _SOS, _DQT, _DRI = 0xC0, 0xC2, 0xC4, 0xD9, 0xDA, 0xDB,
 _APP0, _APP1, _APP13, _APP14 = 0xE0, 0xE1, 0xED, 0xEE
 _NOTES: Final = frozenset({*range(0xE0, 0xF0), 0xFE})  # APPn and COM
 _PICTURE: Final = frozenset({_SOF0, _SOF2, _DHT, _SOS, _DQT, _DRI})
+_FRAMES: Final = frozenset({_SOF0, _SOF2})
 _MARKER: Final = re.compile(rb"\xff+[^\0\xff]", re.DOTALL)
 _SCAN_ENDS: Final = re.compile(rb"\xff[^\0\xff\xd0-\xd7]", re.DOTALL)
 _MOST_SEGMENTS: Final = 4096
@@ -78,6 +79,10 @@ def cleaned(data: Data, blocks: Mapping[str, bytes]) -> bytes | None:
     said: set[int] = set()
     try:
         for marker, start, end in _segments(data):
+            if marker in _FRAMES:
+                if said & _FRAMES:
+                    return None  # a second picture, of which decoders may make what they like
+                said.add(marker)
             if marker in _PICTURE or marker == _EOI:
                 body.append(bytes(data[start:end]))
             elif marker in _COLOURS and marker not in said:

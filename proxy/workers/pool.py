@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from proxy.failures import Busy, ClosingDown, Poisoned, Preempted, TimedOut, WorkerLost
+from proxy.failures import Busy, ClosingDown, Poisoned, Preempted, TimedOut, WorkerLost, WorkFailed
 from proxy.workers.crew import Crew
 from proxy.workers.poison import PoisonList
 from proxy.workers.process import Worker, WorkerEnded, WorkerLied, WorkerUnreached, worker_environment
@@ -277,6 +277,9 @@ class Pool:
             cause = await worker.cause()
             why = "unreached" if isinstance(end, WorkerUnreached) else cause
             outcome = WorkerLost(f"the worker ended in the middle of this ({cause})")
+        except Exception as mistake:  # of ours: whoever waits is told, and the pool goes on
+            worker.kill("mistake")
+            outcome = WorkFailed(f"the work could not be handed over ({type(mistake).__name__})")
         self._line.finish(ticket)
         ticket.worker = None
         ticket.drop_aside()
@@ -295,5 +298,6 @@ class Pool:
         if ticket.lost > 1 or ticket.done.done() or left <= 0:
             return False
         discard(ticket.result)
+        ticket.told = False
         self._join(ticket, min(left, self._queue_seconds))
         return True

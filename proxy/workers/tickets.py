@@ -93,9 +93,13 @@ class Ticket:
         path = aside_of(self.result)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            path.unlink()
         except OSError as error:
             raise WorkerLied("of a file that is not there") from error
+        try:
+            path.unlink()  # which a folder withstands
+        except OSError as error:
+            os.close(descriptor)
+            raise WorkerLied("of a file that is none") from error
         take(facts, descriptor)
 
     def drop_aside(self) -> None:
