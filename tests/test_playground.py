@@ -317,6 +317,7 @@ def test_the_page_fits_a_telephone_and_the_night(browser: Browser, server: Serve
 def test_everything_can_be_reached_by_keyboard(page: Page, server: Server) -> None:
     show(page, server, "#original=cats/1.jpg&steps=w_60")
     shows(page, "/w_60/", "60 × 40")
+    page.get_by_role("button", name="cats/").wait_for()  # the list comes by itself
     reached = set()
     for _ in range(60):
         page.keyboard.press("Tab")
