@@ -57,7 +57,6 @@ class Lead:
     reach: Size
     saves: float
     begun: bool = False
-    left: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def begin(self) -> dict[str, object]:
