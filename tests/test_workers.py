@@ -600,7 +600,7 @@ async def test_originals_are_closed_on_both_sides_whatever_becomes_of_the_job(tm
                 await asyncio.sleep(wait)
                 first.cancel()
                 second.cancel()
-                await asyncio.wait([first, second])
+                await asyncio.gather(first, second, return_exceptions=True)
                 await until(lambda: not opened.stats().busy and descriptors() == ours)
             with suppress(TimedOut):
                 await opened.run(job("spin", deadline=0.1, descriptor=descriptor))
@@ -611,7 +611,7 @@ async def test_originals_are_closed_on_both_sides_whatever_becomes_of_the_job(tm
             tasks = [asyncio.create_task(opened.run(job("spin", descriptor=descriptor))) for _ in range(3)]
             await until(lambda: opened.stats().queued == 2)
             await opened.close(grace=0)
-            await asyncio.wait(tasks)
+            await asyncio.gather(*tasks, return_exceptions=True)
             assert descriptors() < ours, "the worker is gone as well"
 
 
