@@ -5,7 +5,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import BinaryIO, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,8 @@ class Stat:
     version: str
     size: int
     modified: float | None
+    fresh: float = 0.0
+    """Seconds for which its place says that it need not be asked again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,27 @@ class Source(Protocol):
         """Raises NoSuchOriginal, OriginFailed, OriginTimedOut; so does `open`."""
 
     async def open(self, key: str) -> Original: ...
+
+
+class Remote(Protocol):
+    """A place elsewhere, whose originals are copied to this machine before they are used."""
+
+    async def stat(self, key: str) -> Stat:
+        """Raises NoSuchOriginal, OriginFailed, OriginTimedOut; so does `fetch`."""
+
+    async def fetch(self, key: str, file: BinaryIO) -> Stat:
+        """Write all of an original into an empty file; returns what is known of the very bytes that were written.
+
+        A file that is not whole, or not what the place promised, is OriginFailed.
+        """
+
+
+@runtime_checkable
+class Ranged(Protocol):
+    """A place that can give a part of an original."""
+
+    async def read(self, key: str, version: str, start: int, length: int) -> bytes:
+        """Bytes of this version, fewer only at its end; raises OriginFailed where it is another version by now."""
 
 
 @dataclass(frozen=True)
