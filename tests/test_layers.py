@@ -70,6 +70,7 @@ RULES: dict[str, set[str]] = {
     "proxy.sources": {"proxy.failures", "signing"},
     "proxy.stores": {"cachetools", "structlog"},
     "proxy.flights": {"proxy.failures"},
+    "proxy.coordination": {"redis", "proxy.breaker"},
     "proxy.workers": {"structlog", "proxy.failures", "transforms"},
     "proxy.caching": set(),
     "proxy.negotiation": set(),
