@@ -72,6 +72,7 @@ RULES: dict[str, set[str]] = {
     "proxy.flights": {"proxy.failures"},
     "proxy.coordination": {"redis", "proxy.breaker"},
     "proxy.workers": {"structlog", "proxy.failures", "transforms"},
+    "proxy.breaker": set(),
     "proxy.caching": set(),
     "proxy.negotiation": set(),
     "proxy.errors": {"proxy.caching", "proxy.failures", "signing", "transforms"},
