@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from proxy.coordination.locks import RedisLocks
 from proxy.coordination.redis import RedisBus, RedisTable
 from proxy.coordination.seams import Bus, Locks, Table
 from proxy.redis import Address, RedisClient
-from tests.redis_server import RedisServer, redis_server
+from tests.redis_server import RedisServer
 from tests.serving import wait_until
 
 pytestmark = pytest.mark.anyio
@@ -44,12 +44,6 @@ async def joined(redis: RedisServer) -> AsyncIterator[Fronts]:
         locks = [RedisLocks(client, bus, prefix) for client, bus in zip(clients, (here, there), strict=True)]
         await until(lambda: here.connected and there.connected)
         yield Fronts((here, there), (tables[0], tables[1]), (locks[0], locks[1]))
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 @pytest.fixture(params=["local", "redis"])

@@ -68,7 +68,7 @@ RULES: dict[str, set[str]] = {
     "proxy.records": {"cachetools", "proxy.flights", "proxy.sources", "proxy.stores", "transforms"},
     "proxy.policy": {"proxy.failures", "transforms"},
     "proxy.sources": {"proxy.failures", "signing"},
-    "proxy.stores": {"cachetools", "structlog"},
+    "proxy.stores": {"cachetools", "structlog", "proxy.breaker", "proxy.redis"},
     "proxy.flights": {"proxy.failures"},
     "proxy.coordination": {"redis", "proxy.redis"},
     "proxy.redis": {"redis", "proxy.breaker"},
