@@ -6,13 +6,13 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from proxy.sources.http.guard import Target
 from proxy.sources.http.networks import Network, may_be_reached
 from proxy.sources.http.place import Patience
+from proxy.sources.http.response import Response, Unreachable
 
 # The engine of httpx, where the network is a public seam; that of its living continuation where it is installed.
 if TYPE_CHECKING:
@@ -30,21 +30,6 @@ _RESOLVERS = 4
 _IDLE_SECONDS = 15.0
 _MOST_IDLE = 32
 _MOST_ADDRESSES = 3
-
-
-class Unreachable(Exception):
-    """There is no such host, or it is none that may be reached: nobody learns which of the two."""
-
-
-@dataclass(frozen=True)
-class Response:
-    """The header of an answer, and its body as it comes."""
-
-    status: int
-    fields: Mapping[str, str]
-    """By lower-case name; those that came twice are joined by commas."""
-    blocks: AsyncIterator[bytes]
-    """Raises ConnectionError where the body is not as long as was said, and TimeoutError."""
 
 
 class Connections:
