@@ -67,6 +67,9 @@ RULES: dict[str, set[str]] = {
     "proxy.reading": {"cachetools", "proxy.failures", "proxy.policy", "proxy.sources", "signing", "transforms"},
     "proxy.records": {"cachetools", "proxy.flights", "proxy.sources", "proxy.stores", "transforms"},
     "proxy.policy": {"proxy.failures", "transforms"},
+    "proxy.sources.http": {
+        "cachetools", "httpcore", "httpcore2", "idna", "structlog", "proxy.breaker", "proxy.failures", "proxy.sources",
+    },
     "proxy.sources": {"proxy.failures", "proxy.s3", "signing"},
     "proxy.stores": {"cachetools", "structlog", "proxy.breaker", "proxy.redis", "proxy.s3"},
     "proxy.s3": {"boto3", "botocore", "urllib3", "obstore", "proxy.breaker"},
