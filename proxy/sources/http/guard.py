@@ -13,6 +13,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _LONGEST = 8192
 _address = re.compile(r"(https?)://([^/?#]+)(/[^?#]*)?(\?[^#]*)?")
+_with_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _authority = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:@]+)(?::([0-9]{1,5}))?")
 _not_in_urls = re.compile(r"[^!$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]|%(?![0-9A-Fa-f]{2})")
 _label = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
@@ -49,7 +50,9 @@ class Target:
 
     def joined(self, location: str) -> Self:
         """Where a redirect from here leads. Raises ValueError as `read` does, and where it leads to cleartext."""
-        target = self.read(urljoin(str(self), location).partition("#")[0])
+        location = location.partition("#")[0]
+        # One with a scheme is whole: `https:/path` and `https:///path` are no ways to say `/path`.
+        target = self.read(location if _with_scheme.match(location) else urljoin(str(self), location))
         if self.scheme == "https" and target.scheme != "https":
             raise ValueError("it leads from https to http")
         return target
