@@ -35,6 +35,12 @@ class OriginTimedOut(Refusal):
     code = "origin_timed_out"
 
 
+class NoRoom(Refusal):
+    """This machine has no room for a copy of the original."""
+
+    code = "no_room"
+
+
 @dataclass(eq=False)
 class Busy(Refusal):
     """More work waits than can be done in time."""

@@ -67,7 +67,7 @@ RULES: dict[str, set[str]] = {
     "proxy.reading": {"cachetools", "proxy.failures", "proxy.policy", "proxy.sources", "signing", "transforms"},
     "proxy.records": {"cachetools", "proxy.flights", "proxy.sources", "proxy.stores", "transforms"},
     "proxy.policy": {"proxy.failures", "transforms"},
-    "proxy.sources": {"proxy.failures", "signing"},
+    "proxy.sources": {"proxy.failures", "proxy.flights", "signing"},
     "proxy.stores": {"cachetools", "structlog"},
     "proxy.flights": {"proxy.failures"},
     "proxy.workers": {"structlog", "proxy.failures", "transforms"},
