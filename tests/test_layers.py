@@ -66,6 +66,7 @@ RULES: dict[str, set[str]] = {
     },
     "proxy.reading": {"cachetools", "proxy.failures", "proxy.policy", "proxy.sources", "signing", "transforms"},
     "proxy.records": {"cachetools", "proxy.failures", "proxy.flights", "proxy.sources", "proxy.stores", "transforms"},
+    "proxy.known": {"proxy.records", "proxy.sources", "proxy.stores", "transforms"},
     "proxy.policy": {"proxy.failures", "transforms"},
     "proxy.sources.http": {
         "cachetools", "httpcore", "httpcore2", "idna", "structlog", "proxy.breaker", "proxy.failures", "proxy.sources",
