@@ -71,8 +71,9 @@ RULES: dict[str, set[str]] = {
     "proxy.sources.http": {
         "cachetools", "httpcore", "httpcore2", "idna", "structlog", "proxy.breaker", "proxy.failures", "proxy.sources",
     },
-    "proxy.sources": {"proxy.failures", "proxy.flights", "signing"},
-    "proxy.stores": {"cachetools", "structlog"},
+    "proxy.sources": {"proxy.failures", "proxy.flights", "proxy.s3", "signing"},
+    "proxy.stores": {"cachetools", "structlog", "proxy.s3"},
+    "proxy.s3": {"boto3", "botocore", "urllib3", "obstore", "proxy.breaker"},
     "proxy.flights": {"proxy.failures"},
     "proxy.coordination": {"redis", "proxy.breaker"},
     "proxy.workers": {"structlog", "proxy.failures", "transforms"},
