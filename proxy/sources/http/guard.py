@@ -18,7 +18,7 @@ _authority = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:@]+)(?::([0-9]{1,5}))?")
 _not_in_urls = re.compile(r"[^!$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]|%(?![0-9A-Fa-f]{2})")
 _label = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _number = re.compile(r"[0-9]+|0x[0-9a-f]*")
-_climbs = re.compile(r"(?:^|[/\\])\.\.?(?:[/\\]|$)|[\\\x00-\x1f\x7f]")
+_climbs = re.compile(r"(?:^|[/\\])\.\.?(?:[/\\]|$)|[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Target:
         scheme, authority, path, query = parts.groups()
         if bad := _not_in_urls.search(f"{path or ''}{query or ''}"):
             raise ValueError(f"{bad.group()!r} has to be escaped")
-        if _climbs.search(unquote(path or "", "latin-1")):
-            raise ValueError("its path has a backslash, a control character, or a segment `.` or `..`")
+        if climbs(unquote(path or "", "latin-1")):
+            raise ValueError("its path has a control character, or a segment `.` or `..`")
         host, port = _read_authority(authority)
         return cls(scheme, host, DEFAULT_PORTS[scheme] if port is None else port, (path or "/") + (query or ""))
 
@@ -94,6 +94,11 @@ class Listed:
     def __contains__(self, target: Target) -> bool:
         same = target.host.endswith(f".{self.host}") if self.below else target.host == self.host
         return same and target.port == (DEFAULT_PORTS[target.scheme] if self.port is None else self.port)
+
+
+def climbs(path: str) -> bool:
+    """Whether a path without escapes has what some server would take for a way up, or for the end of a line."""
+    return _climbs.search(path) is not None
 
 
 def is_listed(target: Target, hosts: Sequence[Listed]) -> bool:
