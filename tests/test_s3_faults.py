@@ -190,6 +190,17 @@ async def test_etags_may_be_said_to_prove_nothing(site: Origin) -> None:
     assert site.count() == 2
 
 
+async def test_where_obstore_gets_nothing_boto3_goes_on_alone(site: Origin) -> None:
+    site.scripts["/b/pre/cat.jpg"] = lambda asked: (
+        error(400, "AuthorizationHeaderMalformed") if "object_store" in asked.fields["user-agent"] else GOOD
+    )
+    source = S3Source(bucket_at(site.port, True))
+    for _ in range(9):
+        assert (await source.fetch("cat.jpg", io.BytesIO())).size == len(BODY)
+    assert site.count() == 5 + 9
+    await source.close()
+
+
 async def test_a_server_that_is_not_there_is_a_failure(site: Origin) -> None:
     with socket.socket() as sock:
         sock.bind((LOCAL, 0))
@@ -237,7 +248,7 @@ async def test_second_tries_are_few_when_everything_fails(site: Origin, bucket: 
 async def test_one_bucket_that_hangs_holds_up_no_other(site: Origin) -> None:
     site.scripts |= {"/b/pre/hangs": replace(GOOD, delay=60), "/b/pre/good": GOOD}
     for fast in (False, True):
-        one = bucket_at(site.port, fast, first_byte_seconds=0.3, total_seconds=0.6, at_once=2)
+        one = bucket_at(site.port, fast, first_byte_seconds=0.3, total_seconds=0.6, connections=2)
         other = bucket_at(site.port, fast)
         hanging = [asyncio.create_task(one.head("hangs")) for _ in range(5)]
         await asyncio.sleep(0)

@@ -86,13 +86,11 @@ class Thorough:
             )
         return self._found(answer, 0)
 
-    def copy(self, key: str, to: str, version: str = "") -> Found:
+    def copy(self, key: str, to: str, version: str = "") -> None:
         source = self._at(key, version)
         given = {"CopySourceIfMatch": source.pop("IfMatch")} if "IfMatch" in source else {}
         with _said():
-            answer = self._client.copy_object(**self._at(to), CopySource=source, **given)
-        result = answer["CopyObjectResult"]
-        return Found(result["ETag"].strip('"'), 0, _unix(result), answer.get("VersionId", ""))
+            self._client.copy_object(**self._at(to), CopySource=source, **given)
 
     def delete(self, key: str) -> None:
         with _said():
@@ -214,7 +212,7 @@ def opened(place: S3Place) -> tuple[Thorough, Session]:
                 s3={"addressing_style": _style(place)},
                 connect_timeout=place.connect_seconds,
                 read_timeout=place.first_byte_seconds,
-                max_pool_connections=place.at_once,
+                max_pool_connections=place.connections,
                 # Tries are counted by whoever calls, for every way of asking alike.
                 retries={"total_max_attempts": 1, "mode": "standard"},
                 # Checksums that every server understands: ours are sent as a field, not behind the body.

@@ -138,7 +138,8 @@ class S3Source:
         self._check(key)
         self._name(to)
         with _said():
-            return _stat(await self._bucket.copy(key, to, version))
+            await self._bucket.copy(key, to, version)
+        return await self.stat(to)
 
     async def delete(self, key: str) -> None:
         if self._fault(key) is None:
