@@ -47,6 +47,12 @@ class NoRoom(Refusal):
     code = "no_room"
 
 
+class Looped(Refusal):
+    """The request comes from a server like this one that fetches an original, which would go on in a circle."""
+
+    code = "looped"
+
+
 @dataclass(eq=False)
 class Busy(Refusal):
     """More work waits than can be done in time."""

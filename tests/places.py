@@ -1,11 +1,13 @@
 """Every kind of place that originals come from, made empty for one test: the contract's suite runs over this table."""
 
+import hashlib
 import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -13,9 +15,12 @@ from proxy.s3.bucket import Bucket
 from proxy.s3.place import S3Place
 from proxy.sources.dropped import DroppedSource
 from proxy.sources.file import FileSource
+from proxy.sources.http.place import HttpPlace
+from proxy.sources.http.source import HttpSource
 from proxy.sources.s3 import S3Source
 from proxy.sources.source import Original, Remote, Source, Stat
 from tests.conftest import corpus
+from tests.origin_stub import Script, origin
 from tests.seaweed import ACCESS_KEY, SECRET_KEY, Seaweed
 
 HOSTILE = [
@@ -104,6 +109,23 @@ def s3_place(fast: bool) -> "Factory":
     return made
 
 
+def http_place(validators: bool) -> "Factory":
+    @asynccontextmanager
+    async def made(request: pytest.FixtureRequest, scratch: Path) -> AsyncIterator[Place]:
+        with origin() as site:
+
+            async def write(key: str, body: bytes) -> None:
+                fields = {"ETag": f'"{hashlib.sha256(body).hexdigest()}"'} if validators else {}
+                site.scripts[f"/originals/{quote(key)}"] = Script(body, fields=fields)
+
+            url = f"http://127.0.0.1:{site.port}/originals/"
+            source = HttpSource(HttpPlace.read(url, private_networks=["127.0.0.1"]))
+            yield Place(Copied(source, scratch), write, source)
+            await source.close()
+
+    return made
+
+
 Factory = Callable[[pytest.FixtureRequest, Path], AbstractAsyncContextManager[Place]]
 
 PLACES: dict[str, Factory] = {
@@ -111,8 +133,10 @@ PLACES: dict[str, Factory] = {
     "dropped": dropped_place,
     "s3 by boto3": s3_place(fast=False),
     "s3 by obstore": s3_place(fast=True),
+    "http": http_place(validators=True),
+    "http without validators": http_place(validators=False),
 }
 """One line for each kind; a server that it needs is a fixture of the session, asked for by name."""
 
-RANGED = ["s3 by boto3", "s3 by obstore"]
+RANGED = ["s3 by boto3", "s3 by obstore", "http"]
 """Those that can give a part."""

@@ -13,6 +13,7 @@ from tests.places import HOSTILE, PLACES, RANGED, Place
 pytestmark = pytest.mark.anyio
 
 PLAIN = {"cat.jpg": b"cat", "a/b/c d+é.png": b"deep", "no-extension": b"", "a/w_100/x.jpg": b"like a step"}
+ODD = ["a b.jpg", "+.jpg", "100%.jpg", "%2e%2F.jpg", "e\u0301", "é😀.jpg", "a&b=c;d:e@f$,g!*'(){}[]|^`\\\"<>.jpg", "~"]
 LARGE = bytes(range(251)) * 20_000
 
 
@@ -24,24 +25,23 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         yield made
 
 
-@pytest.mark.parametrize("key", PLAIN)
-async def test_an_original_is_found_and_opened(place: Place, key: str) -> None:
-    found = await place.source.stat(key)
-    original = await place.source.open(key)
-    assert found.size == original.size == len(PLAIN[key])
-    assert found.version == original.version
-    assert found.modified == original.modified
-    assert original.head(1000) == PLAIN[key]
-    assert original.path.read_bytes() == PLAIN[key]
+async def test_an_original_is_found_and_opened(place: Place) -> None:
+    for key, body in PLAIN.items():
+        found = await place.source.stat(key)
+        original = await place.source.open(key)
+        assert found.size == original.size == len(body)
+        assert found.version == original.version
+        assert found.modified == original.modified
+        assert original.head(1000) == body
+        assert original.path.read_bytes() == body
 
 
-@pytest.mark.parametrize(
-    "key", ["a b.jpg", "+.jpg", "100%.jpg", "%2e%2F.jpg", "e\u0301é😀.jpg", "a&b=c;d:e@f$,g!*'(){}[]|^`\\\"<>.jpg", "~"]
-)
-async def test_a_key_is_taken_to_the_letter(place: Place, key: str) -> None:
-    await place.write(key, key.encode())
-    assert (await place.source.open(key)).head(1000) == key.encode()
-    assert (await place.source.stat(key)).size == len(key.encode())
+async def test_a_key_is_taken_to_the_letter(place: Place) -> None:
+    for key in ODD:
+        await place.write(key, key.encode())
+    for key in ODD:
+        assert (await place.source.open(key)).head(1000) == key.encode()
+        assert (await place.source.stat(key)).size == len(key.encode())
 
 
 async def test_new_bytes_are_a_new_version(place: Place) -> None:
@@ -67,15 +67,15 @@ async def test_a_large_original_comes_whole(place: Place) -> None:
     assert original.path.read_bytes() == LARGE
 
 
-@pytest.mark.parametrize("key", HOSTILE, ids=[ascii(key)[:40] for key in HOSTILE])
-async def test_a_hostile_name_is_no_original(place: Place, key: str) -> None:
-    if place.folds_slashes and "//" in f"/{key}":
-        return
-    with pytest.raises(NoSuchOriginal):
-        await place.source.stat(key)
-    with pytest.raises(NoSuchOriginal) as refusal:
-        await place.source.open(key)
-    assert "originals" not in str(refusal.value)
+async def test_a_hostile_name_is_no_original(place: Place) -> None:
+    for key in HOSTILE:
+        if place.folds_slashes and "//" in f"/{key}":
+            continue
+        with pytest.raises(NoSuchOriginal):
+            pytest.fail(f"found {key!r}: {await place.source.stat(key)}")
+        with pytest.raises(NoSuchOriginal) as refusal:
+            pytest.fail(f"opened {key!r}: {await place.source.open(key)}")
+        assert "originals" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("place", RANGED, indirect=True)

@@ -1,7 +1,7 @@
 """What a bucket can answer instead of what it was asked for; the texts are for a log and hold no secret."""
 
 
-class S3Error(Exception):
+class S3Error(OSError):
     """A bucket did not do what it was asked."""
 
 

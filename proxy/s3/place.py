@@ -1,8 +1,9 @@
 """Where a bucket is and how it is spoken to: one URL, and options beside it."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import Any, Literal, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -58,11 +59,11 @@ class S3Place:
         return self.endpoint is not None if self.path_style is None else self.path_style
 
     @classmethod
-    def read(cls, url: str, **options: object) -> Self:
+    def read(cls, url: str, usual: Mapping[str, object] = MappingProxyType({}), **options: object) -> Self:
         """The place that `s3://bucket/prefix?endpoint=…&region=…` names, with further options by name; these win.
 
-        The prefix may hold percent escapes. Options that are None are not given. Raises ValueError, in words that
-        repeat no secret.
+        The prefix may hold percent escapes. Options that are None are not given; where neither they nor the URL say
+        anything, `usual` does. Raises ValueError, in words that repeat no secret.
         """
         parts = urlsplit(url)
         if parts.scheme.lower() != "s3":
@@ -78,7 +79,7 @@ class S3Place:
             if name in values:
                 raise ValueError(f"{name} is there twice")
             values[name] = text
-        values |= {name: value for name, value in options.items() if value is not None}
+        values = {**usual, **values} | {name: value for name, value in options.items() if value is not None}
         if unknown := sorted(values.keys() - _READERS.keys()):
             raise ValueError(f"{unknown[0]} is no option of an S3 place; there are {', '.join(_READERS)}")
         # Not `netloc.lower()`, nor `hostname`: old buckets have capital letters.

@@ -13,8 +13,9 @@ from proxy.breaker import BreakerOpen
 from proxy.failures import OriginFailed, OriginTimedOut
 from proxy.sources.http.guard import Target
 from proxy.sources.http.host import Host
-from proxy.sources.http.pinned import Connections, Response, Unreachable
+from proxy.sources.http.pinned import Connections
 from proxy.sources.http.place import HttpPlace
+from proxy.sources.http.response import Response, Unreachable
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +23,8 @@ FIELDS: Final = {"user-agent": "darkroom", "accept": "*/*", "accept-encoding": "
 
 _MOST_REDIRECTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
+_LASTING = (501, 505, 508)
+"""Statuses of errors that are the same the next time: no such method, no such protocol, a circle."""
 _KNOWN_HOSTS = 1000
 _PAUSE = 0.05
 
@@ -44,12 +47,16 @@ class _Moved:
     location: str
 
 
-class _Trouble(Exception):
+class _Failed(Exception):
     """A failure that may be over in a moment; `refusal` is what is said of it if it is not."""
 
     def __init__(self, refusal: OriginFailed | OriginTimedOut) -> None:
         super().__init__(refusal.detail)
         self.refusal = refusal
+
+
+class _Trouble(_Failed):
+    """A failure that the host has with whatever it is asked for."""
 
 
 class Asking:
@@ -73,10 +80,11 @@ class Asking:
         for left in range(self._place.retries, -1, -1):
             try:
                 return await self._follow(target, question)
-            except _Trouble as trouble:
+            except _Failed as failed:
                 pause = random.uniform(0.5, 1.5) * _PAUSE * 2 ** (self._place.retries - left)
-                if not left or clock() + pause >= question.deadline or not host.spend():
-                    raise trouble.refusal from trouble
+                in_vain = not left or clock() + pause >= question.deadline or host.breaker.state == "open"
+                if in_vain or not host.spend():
+                    raise failed.refusal from failed
             await asyncio.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 
@@ -118,9 +126,13 @@ class Asking:
             async with asyncio.timeout_at(question.deadline), asked as response:
                 if response.status in _REDIRECTS and "location" in response.fields:
                     return _Moved(response.fields["location"])
-                if response.status >= 500 and response.status != 501:
+                if response.status >= 500 and response.status not in _LASTING:
                     raise _Trouble(OriginFailed("The origin is in trouble."))
-                return await question.use(response)
+                try:
+                    return await question.use(response)
+                except ConnectionError as error:
+                    # One original that does not come whole says nothing of the others.
+                    raise _Failed(OriginFailed("The origin did not send the original as it said.")) from error
         except TimeoutError:
             raise _Trouble(OriginTimedOut(_LATE)) from None
         except ConnectionError as error:

@@ -6,13 +6,13 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from proxy.sources.http.guard import Target
 from proxy.sources.http.networks import Network, may_be_reached
 from proxy.sources.http.place import Patience
+from proxy.sources.http.response import Response, Unreachable
 
 # The engine of httpx, where the network is a public seam; that of its living continuation where it is installed.
 if TYPE_CHECKING:
@@ -30,21 +30,8 @@ _RESOLVERS = 4
 _IDLE_SECONDS = 15.0
 _MOST_IDLE = 32
 _MOST_ADDRESSES = 3
-
-
-class Unreachable(Exception):
-    """There is no such host, or it is none that may be reached: nobody learns which of the two."""
-
-
-@dataclass(frozen=True)
-class Response:
-    """The header of an answer, and its body as it comes."""
-
-    status: int
-    fields: Mapping[str, str]
-    """By lower-case name; those that came twice are joined by commas."""
-    blocks: AsyncIterator[bytes]
-    """Raises ConnectionError where the body is not as long as was said, and TimeoutError."""
+_MOMENT = 0.001
+"""Seconds in which what follows a body would have come, if anything does."""
 
 
 class Connections:
@@ -90,7 +77,9 @@ class Connections:
                     )
                 )
             try:
-                yield Response(response.status, _fields(response.headers), _blocks(response))
+                yield Response(
+                    response.status, _fields(response.headers), _blocks(response, _announced(method, response))
+                )
             finally:
                 # What was not read to its end is closed, not kept.
                 await response.aclose()
@@ -163,17 +152,28 @@ class _Network(httpcore.AsyncNetworkBackend):
 
 
 class _Stream(httpcore.AsyncNetworkStream):
-    """A connection that remembers what it read last, which tells whether anything came behind a body."""
+    """A connection that can tell whether more came than belongs to an answer."""
 
     def __init__(self, plain: httpcore.AsyncNetworkStream) -> None:
         self._plain = plain
-        self.last = b""
+        self._last = b""
         self.spoilt = False
         """What comes next belongs to no request, so that the connection cannot be used again."""
 
+    def ends_with(self, end: bytes) -> bool:
+        """Whether nothing was read behind the end of an answer: it is all of the last read, or ends its last line."""
+        return self._last.endswith(b"\n" + end) or (self._last == end != b"")
+
+    async def is_quiet(self) -> bool:
+        """Whether nothing more has come, while no request is waited for."""
+        try:
+            return not await self._plain.read(1, _MOMENT)
+        except httpcore.ReadTimeout:
+            return True
+
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        self.last = await self._plain.read(max_bytes, timeout)
-        return self.last
+        self._last = await self._plain.read(max_bytes, timeout)
+        return self._last
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         await self._plain.write(buffer, timeout)
@@ -191,19 +191,32 @@ class _Stream(httpcore.AsyncNetworkStream):
         return True if info == "is_readable" and self.spoilt else self._plain.get_extra_info(info)
 
 
-async def _blocks(response: httpcore.Response) -> AsyncIterator[bytes]:
-    stream = response.extensions["network_stream"]
-    block = b""
+async def _blocks(response: httpcore.Response, announced: int | None) -> AsyncIterator[bytes]:
+    """The body of an answer; raises ConnectionError where it is shorter or longer than was announced."""
+    stream, size = response.extensions["network_stream"], 0
+
+    async def check(end: bytes) -> None:
+        # Before the library gives the connection to the next request, which would read what is left.
+        if not (stream.ends_with(end) and await stream.is_quiet()):
+            raise ConnectionError("the body is longer than was said")
+
     with _translated():
+        if announced == 0:
+            await check(b"")
         async for part in response.aiter_stream():
-            if part:
-                block = part
-                yield part
-    # Nothing was read behind the body: its last part ends the last read, all of it, or what follows a header there.
-    chunked = any(name.lower() == b"transfer-encoding" for name, _ in response.headers)
-    if not (stream.last.endswith(b"\n" if chunked else b"\n" + block) or (block and stream.last == block)):
-        stream.spoilt = True
-        raise ConnectionError("the body is longer than was said")
+            size += len(part)
+            if size == announced:
+                await check(part)
+            yield part
+    if announced is None:  # each part said how long it is
+        stream.spoilt = not stream.ends_with(b"")
+
+
+def _announced(method: str, response: httpcore.Response) -> int | None:
+    """Bytes of a body whose length is known beforehand."""
+    if method == "HEAD" or response.status in (204, 304):
+        return 0
+    return next((int(value) for name, value in response.headers if name.lower() == b"content-length"), None)
 
 
 def _fields(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:

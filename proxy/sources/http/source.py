@@ -9,8 +9,9 @@ from typing import BinaryIO
 
 from proxy.failures import NoSuchOriginal, OriginFailed
 from proxy.sources.http.asking import Asking
-from proxy.sources.http.pinned import Connections, Response
+from proxy.sources.http.pinned import Connections
 from proxy.sources.http.place import HttpPlace
+from proxy.sources.http.response import Response
 from proxy.sources.http.validators import described, described_by_content, length, whole
 from proxy.sources.source import Stat
 
