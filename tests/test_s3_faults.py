@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gzip
 import hashlib
 import io
 import socket
@@ -149,6 +150,15 @@ async def test_a_part_of_another_length_or_place_is_refused(site: Origin, source
     for key in ("short", "all of it"):
         with pytest.raises(OriginFailed):
             await source.read(key, version, 1000, 500)
+
+
+async def test_an_original_is_its_bytes_however_somebody_has_encoded_them(site: Origin, source: S3Source) -> None:
+    for encoding in ("gzip", "aws-chunked", "br"):
+        packed = gzip.compress(BODY)
+        site.scripts["/b/pre/cat.jpg"] = answer(packed, content_encoding=encoding)
+        file = io.BytesIO()
+        assert (await source.fetch("cat.jpg", file)).size == len(packed)
+        assert file.getvalue() == packed
 
 
 @pytest.mark.parametrize("bucket", [False], indirect=True, ids=["boto3"])
