@@ -2,8 +2,10 @@
 
 import asyncio
 import io
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
@@ -234,6 +236,19 @@ async def test_a_name_that_changes_is_judged_by_the_address_that_is_connected_to
                 await refused(lambda: source.stat(f"http://a.example.com:{ground.site.port}/x"))
         assert other.connections == 0
     assert set(connected) == {(OPEN, ground.site.port)}
+
+
+async def test_of_several_addresses_one_that_answers_is_enough(ground: Ground) -> None:
+    source = ground.place(hosts=[ground.own], networks=[OPEN, "127.0.0.10", "127.0.0.11", "::1"])
+    with socket.create_server(("127.0.0.10", ground.site.port), backlog=0) as silent, ExitStack() as crowd:
+        for _ in range(3):  # as many as it takes for the next one to get no answer
+            client = crowd.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(silent.getsockname())
+        # Nobody listens at the others.
+        for others in (["127.0.0.11"], ["127.0.0.10"], ["127.0.0.11", "127.0.0.10"], ["::1", "127.0.0.10"]):
+            ground.names.answers["photos.example.com"] = [[*others, OPEN]]
+            assert (await source.stat(f"http://{ground.own}/x")).size == 5, others
 
 
 async def test_a_redirect_never_leads_from_https_to_http() -> None:

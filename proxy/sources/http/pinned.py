@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from ipaddress import ip_address
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from proxy.sources.http.guard import Target
@@ -30,6 +31,7 @@ _RESOLVERS = 4
 _IDLE_SECONDS = 15.0
 _MOST_IDLE = 32
 _MOST_ADDRESSES = 3
+_LONGEST_CONNECT = 10.0
 _MOMENT = 0.001
 """Seconds in which what follows a body would have come, if anything does."""
 
@@ -111,16 +113,20 @@ class _Network(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        async with asyncio.timeout(timeout):
+        clock = asyncio.get_running_loop().time
+        until = clock() + (timeout or _LONGEST_CONNECT)
+        async with asyncio.timeout_at(until):
             addresses = await self._addresses(host, port)
-            for left in range(len(addresses) - 1, -1, -1):
-                address = addresses[-1 - left]
-                try:
+        for others in range(len(addresses) - 1, -1, -1):
+            address = addresses[-1 - others]
+            try:
+                # One that says nothing leaves time for the others.
+                async with asyncio.timeout((until - clock()) / (others + 1)):
                     stream = await self._plain.connect_tcp(address, port, None, local_address, socket_options)
-                    break
-                except httpcore.ConnectError:
-                    if not left:
-                        raise
+                break
+            except (httpcore.ConnectError, TimeoutError):
+                if not others:
+                    raise
         peer = stream.get_extra_info("server_addr")
         if not peer or ip_address(peer[0]) != ip_address(address):
             await stream.aclose()
@@ -148,7 +154,14 @@ class _Network(httpcore.AsyncNetworkBackend):
             if not may_be_reached(ip_address(address), self._private):
                 # Also where another of its addresses is public: a name that mixes them is up to something.
                 raise Unreachable(f"{address} is no public address, nor in one of the private_networks")
-        return list(dict.fromkeys(found))[:_MOST_ADDRESSES]
+        return _in_turn(list(dict.fromkeys(found)))[:_MOST_ADDRESSES]
+
+
+def _in_turn(addresses: Sequence[str]) -> list[str]:
+    """Addresses of IPv6 and IPv4 by turns, in their order, since a network may have no way for one kind."""
+    first = ":" in addresses[0]
+    kinds = [[text for text in addresses if (":" in text) == kind] for kind in (first, not first)]
+    return [text for pair in zip_longest(*kinds) for text in pair if text is not None]
 
 
 class _Stream(httpcore.AsyncNetworkStream):
