@@ -27,6 +27,7 @@ from proxy.handlers.media import METHODS, Media
 from proxy.handlers.pages import Pages
 from proxy.handlers.status import Status
 from proxy.handlers.visitors import Visitors
+from proxy.herd import alone
 from proxy.metrics import Metrics
 from proxy.pages import dropping
 from proxy.pages.dropping import Drops
@@ -49,6 +50,7 @@ from proxy.stores.disk import DiskStore
 from proxy.stores.memory import MemoryStore
 from proxy.stores.result import Store
 from proxy.stores.tiered import TieredStore
+from proxy.together import Together
 from proxy.wire import Manners
 from proxy.workers.poison import PoisonList
 from proxy.workers.pool import BEHIND, Pool, Reply
@@ -90,7 +92,9 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     site = Site.of(settings, sources, dropped)
     # Requests that are on their way may still ask for a mount that is gone.
     bounds, freshness = dict(site.bounds), dict(site.freshness)
-    store = _store(settings, budget, metrics)
+    together = Together(settings, metrics)
+    store = _store(settings, budget, metrics, together)
+    herd = together.herd(store)
     pools = _pools(settings, budget, metrics, reserve)
     shrunk = ShrunkOriginals(budget.pixels, room_for_pixels())
     metrics.watch_store("pixels", shrunk.stats)
@@ -118,6 +122,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         records=records,
         store=store,
         flights=flights,
+        together=herd.share if herd else alone,
         renderer=renderer,
         siblings=Siblings(store),
         bounds=bounds.__getitem__,
@@ -146,6 +151,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:
         async with AsyncExitStack() as closing:
+            await closing.enter_async_context(together.running())
             closing.push_async_callback(store.close)
             closing.push_async_callback(_close_all, sources)
             closing.callback(shrunk.close)
@@ -153,6 +159,8 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
             for pool in pools.values():
                 closing.push_async_callback(pool.close, settings.stop_seconds)
             await asyncio.gather(*(pool.start() for pool in pools.values()))
+            if herd:
+                closing.push_async_callback(herd.close)
             closing.push_async_callback(flights.close)
             closing.push_async_callback(refinement.close)
             phase.started = True
@@ -183,13 +191,14 @@ async def _close_all(sources: Mapping[Any, Closed]) -> None:
         await source.close()
 
 
-def _store(settings: Settings, budget: Budget, metrics: Metrics) -> TieredStore:
-    tiers: list[Store] = [MemoryStore(budget.memory_cache // 2)]
-    if settings.cache:
-        tiers.append(DiskStore(settings.cache / "results", int(settings.cache_bytes)))
-    for tier in tiers:
+def _store(settings: Settings, budget: Budget, metrics: Metrics, together: Together) -> TieredStore:
+    local: dict[str, Callable[[], Store]] = {"memory": lambda: MemoryStore(budget.memory_cache // 2)}
+    if folder := settings.cache:
+        local["disk"] = lambda: DiskStore(folder / "results", int(settings.cache_bytes))
+    store = TieredStore([local[tier.kind]() for tier in settings.results if tier.kind in local], together.tiers())
+    for tier in store.tiers:
         metrics.watch_store(tier.name, tier.stats)
-    return TieredStore(tiers)
+    return store
 
 
 def _pools(settings: Settings, budget: Budget, metrics: Metrics, reserve: int) -> dict[str, Pool]:

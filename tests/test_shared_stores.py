@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.redis import Address, RedisClient
+from proxy.addresses import RedisAddress
+from proxy.redis import RedisClient
 from proxy.stores.behind import Behind
 from proxy.stores.memory import MemoryStore
 from proxy.stores.redis import RedisStore
@@ -110,7 +111,7 @@ async def test_a_purge_takes_what_waits_and_what_is_being_written() -> None:
 
 @pytest.fixture
 async def client(redis: RedisServer) -> AsyncIterator[RedisClient]:
-    client = RedisClient(Address.read(redis.url), PATIENCE)
+    client = RedisClient(RedisAddress.read(redis.url), PATIENCE)
     yield client
     await client.close()
 
@@ -189,7 +190,7 @@ async def test_results_go_after_a_while_and_their_tags_with_them(client: RedisCl
 
 async def test_a_full_redis_keeps_nothing_and_fails_nobody(tmp_path: Path) -> None:
     with redis_server(tmp_path) as full:
-        client = RedisClient(Address.read(full.url), PATIENCE)
+        client = RedisClient(RedisAddress.read(full.url), PATIENCE)
         store = RedisStore(client, "p:")
         await store.put(key(1), Result({"grade": "first"}, b"old"))
         full.do("CONFIG", "SET", "maxmemory", "1")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.redis import Address, RedisClient
+from proxy.addresses import RedisAddress
+from proxy.redis import RedisClient
 from proxy.stores.disk import DiskStore
 from proxy.stores.memory import OVERHEAD, MemoryStore
 from proxy.stores.redis import RedisStore
@@ -39,7 +40,7 @@ def whole(result: Result | None) -> bytes | None:
 @pytest.fixture(params=[*STORES, "redis"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path, redis: RedisServer) -> AsyncIterator[Store]:
     if request.param == "redis":
-        client = RedisClient(Address.read(redis.url), PATIENCE)
+        client = RedisClient(RedisAddress.read(redis.url), PATIENCE)
         yield RedisStore(client, f"{tmp_path}:", bodies=1 << 23)
         await client.close()
         return
