@@ -18,6 +18,9 @@ JUST_NOW = 5.0
 """Seconds for which it is known that another front has let go of a lock."""
 MOST_KNOWN = 10_000
 
+FOREIGN = -1
+"""What is left of a name that does not expire: it was never a lock."""
+
 RELEASED = "released"
 
 # A lock that is gone, as after a restart of Redis, is taken again.
@@ -85,7 +88,10 @@ class RedisLocks:
                 return True
             self.waits += 1
             while not await _within(POLL * random.uniform(0.5, 1.5), free):
-                if not await self._client.ask("EXISTS", name):
+                left = await self._client.ask("PTTL", name)
+                if left == FOREIGN:
+                    return True
+                if left < 0:
                     break
             self._released.pop(key, None)
             return False
