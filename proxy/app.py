@@ -195,7 +195,9 @@ def _store(settings: Settings, budget: Budget, metrics: Metrics, together: Toget
     local: dict[str, Callable[[], Store]] = {"memory": lambda: MemoryStore(budget.memory_cache // 2)}
     if folder := settings.cache:
         local["disk"] = lambda: DiskStore(folder / "results", int(settings.cache_bytes))
-    store = TieredStore([local[tier.kind]() for tier in settings.results if tier.kind in local], together.tiers())
+    store = TieredStore(
+        [local[tier.kind]() for tier in settings.results if tier.kind in local], together.tiers(_scratch(settings))
+    )
     for tier in store.tiers:
         metrics.watch_store(tier.name, tier.stats)
     return store
