@@ -5,7 +5,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -48,7 +48,7 @@ from proxy.sources.mounts import Mounted
 from proxy.sources.source import Closed
 from proxy.stores.disk import DiskStore
 from proxy.stores.memory import MemoryStore
-from proxy.stores.result import Store
+from proxy.stores.result import Result, Store
 from proxy.stores.tiered import TieredStore
 from proxy.together import Together
 from proxy.wire import Manners
@@ -108,7 +108,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         shrunk=shrunk,
         watch=_watch(metrics),
     )
-    refinement = _refinement(settings, budget, renderer, flights, pools["pictures"])
+    refinement = _refinement(settings, budget, renderer, store, flights, pools["pictures"])
     records = Records(
         store,
         flights,
@@ -245,11 +245,20 @@ def _scratch(settings: Settings) -> Path:
     return Path(tempfile.gettempdir()) / f"darkroom-{os.getuid()}"
 
 
-def _refinement(settings: Settings, budget: Budget, renderer: Renderer, flights: Flights, pool: Pool) -> Refinement:
+def _refinement(
+    settings: Settings, budget: Budget, renderer: Renderer, store: TieredStore, flights: Flights, pool: Pool
+) -> Refinement:
     # To make room, a worker that is alone has to be started anew.
     longest = settings.deadline * 250 if budget.workers + budget.spare > 1 else CHEAP
+
+    async def refine(rendition: Rendition, tags: Collection[str]) -> Result:
+        # Another machine may have done it.
+        if (kept := await store.get_anew(rendition.key)) and kept.meta["grade"] == "final":
+            return kept
+        return await renderer.make(rendition, "final", tags, rank=BEHIND)
+
     return Refinement(
-        lambda rendition, tags: renderer.make(rendition, "final", tags, rank=BEHIND),
+        refine,
         lambda rendition: renderer.cost(rendition, "final").milliseconds < longest,
         pool.at_leisure,
         flights,

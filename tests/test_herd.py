@@ -21,12 +21,13 @@ from proxy.stores.memory import MemoryStore
 from proxy.stores.result import Result
 from tests import pictures
 from tests.redis_server import RedisServer, redis_server
+from tests.seaweed import ACCESS_KEY, SECRET_KEY, Seaweed
 from tests.serving import Reply, Server, fetch, serving, wait_until
 
 pytestmark = pytest.mark.anyio
 
-BOTH = {"shared": "memory:, disk:, redis:", "handed over": "memory:, disk:"}
-"""The ways that a result takes to the other servers."""
+WAYS = {"redis": "memory:, disk:, redis:", "s3": "memory:, disk:, {s3}", "handed over": "memory:, disk:"}
+"""The ways that a result takes to the other servers, by what `results` says."""
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +75,12 @@ class CountedLocks(LocalLocks):
 class Two:
     """Two fronts in one process, with stores of their own and one between them."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, patience: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
         self.made: list[int] = []
         self.go = asyncio.Event()
-        self.locks, between = CountedLocks(), MemoryStore(1 << 20)
+        self.locks, self.between = CountedLocks(), MemoryStore(1 << 20)
         self.stores = [MemoryStore(1 << 20) for _ in range(2)]
-        self.herds = [Herd(self.locks, Handover(between, store), clock) for store in self.stores]
+        self.herds = [Herd(self.locks, Handover(self.between, store), patience, clock) for store in self.stores]
         self.fail: dict[int, Exception] = {}
 
     def ask(self, front: int) -> "asyncio.Task[tuple[Result, bool]]":
@@ -140,12 +141,19 @@ async def test_a_front_that_closes_lets_go_of_its_work() -> None:
 
 
 async def test_who_has_waited_long_enough_does_the_work_himself() -> None:
-    hours = itertools.count(step=3600.0)
-    two = Two(lambda: next(hours))
+    two = Two(patience=0.02)
     first, second = await two.both()
     await begun(lambda: two.made == [0, 1])
     two.go.set()
     assert [here for _, here in await asyncio.gather(first, second)] == [True, True]
+
+
+async def test_what_was_finished_unheard_is_found_by_who_had_to_wait() -> None:
+    hours = itertools.count(step=3600.0)
+    two = Two(clock=lambda: next(hours))
+    await two.between.put(key(1), Result({}, b"picture"))
+    assert not (await two.ask(0))[1]
+    assert two.made == []
 
 
 async def test_who_asks_no_longer_takes_nothing_from_the_others() -> None:
@@ -160,7 +168,20 @@ async def test_who_asks_no_longer_takes_nothing_from_the_others() -> None:
     assert two.made == [0]
 
 
-@pytest.mark.parametrize("results", BOTH.values(), ids=BOTH)
+@pytest.fixture(params=WAYS)
+def results(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    way = WAYS[request.param]
+    if "{s3}" not in way:
+        return way
+    seaweed: Seaweed = request.getfixturevalue("seaweed_server")
+    # Where everybody who speaks to S3 looks for them.
+    credentials = tmp_path / ".aws" / "credentials"
+    credentials.parent.mkdir()
+    credentials.write_text(f"[default]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return way.format(s3=seaweed.url(f"results-{secrets.token_hex(4)}"))
+
+
 async def test_a_crowd_before_three_servers_has_each_picture_made_once(
     results: str, photos: Path, tmp_path: Path, redis: RedisServer
 ) -> None:
@@ -176,7 +197,7 @@ async def test_a_crowd_before_three_servers_has_each_picture_made_once(
 
 
 async def test_a_server_killed_at_work_is_followed_by_another(photos: Path, tmp_path: Path, redis: RedisServer) -> None:
-    with fronts(photos, tmp_path, redis, results=BOTH["shared"]) as servers:
+    with fronts(photos, tmp_path, redis, results=WAYS["redis"]) as servers:
         workers = {server.port: server.workers() for server in servers}
         for worker in _all(workers):
             worker.send_signal(signal.SIGSTOP)
@@ -234,7 +255,7 @@ async def test_whatever_happens_to_redis_no_request_fails(photos: Path, tmp_path
 
     with (
         redis_server(tmp_path / "redis") as redis,
-        fronts(photos, tmp_path, redis, 2, results=BOTH["shared"], redis_seconds=0.1, shared_seconds=0.1) as servers,
+        fronts(photos, tmp_path, redis, 2, results=WAYS["redis"], redis_seconds=0.1, shared_seconds=0.1) as servers,
     ):
         for fault, (harm, mend) in FAULTS.items():
             harm(redis)
