@@ -5,7 +5,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from proxy.handlers.media import METHODS, Media
 from proxy.handlers.pages import Pages
 from proxy.handlers.status import Status
 from proxy.handlers.visitors import Visitors
+from proxy.herd import alone
 from proxy.known import StoredRecords
 from proxy.metrics import Metrics
 from proxy.origins import Origins
@@ -50,8 +51,9 @@ from proxy.sources.source import Closed
 from proxy.stores.disk import DiskStore
 from proxy.stores.memory import MemoryStore
 from proxy.stores.notices import Notices
-from proxy.stores.result import Store
+from proxy.stores.result import Result, Store
 from proxy.stores.tiered import TieredStore
+from proxy.together import Together
 from proxy.wire import Manners
 from proxy.workers.poison import PoisonList
 from proxy.workers.pool import BEHIND, Pool, Reply
@@ -94,7 +96,9 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     site = Site.of(settings, origins, dropped)
     # Requests that are on their way may still ask for a mount that is gone.
     bounds, freshness, rechecks = dict(site.bounds), dict(site.freshness), dict(site.rechecks)
-    store = _store(settings, budget, metrics)
+    together = Together(settings, metrics)
+    store = _store(settings, budget, metrics, together)
+    herd = together.herd(store)
     pools = _pools(settings, budget, metrics, reserve)
     shrunk = ShrunkOriginals(budget.pixels, room_for_pixels())
     metrics.watch_store("pixels", shrunk.stats)
@@ -108,7 +112,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         shrunk=shrunk,
         watch=_watch(metrics),
     )
-    refinement = _refinement(settings, budget, renderer, flights, pools["pictures"])
+    refinement = _refinement(settings, budget, renderer, store, flights, pools["pictures"])
     records = Records(
         store,
         flights,
@@ -124,6 +128,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         records=records,
         store=store,
         flights=flights,
+        together=herd.share if herd else alone,
         renderer=renderer,
         siblings=Siblings(store),
         bounds=bounds.__getitem__,
@@ -153,6 +158,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:
         async with AsyncExitStack() as closing:
+            await closing.enter_async_context(together.running())
             closing.push_async_callback(store.close)
             closing.push_async_callback(origins.close)
             closing.callback(shrunk.close)
@@ -160,6 +166,8 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
             for pool in pools.values():
                 closing.push_async_callback(pool.close, settings.stop_seconds)
             await asyncio.gather(*(pool.start() for pool in pools.values()))
+            if herd:
+                closing.push_async_callback(herd.close)
             closing.push_async_callback(flights.close)
             closing.push_async_callback(refinement.close)
             phase.started = True
@@ -202,13 +210,16 @@ def _origins(settings: Settings, metrics: Metrics) -> Origins:
     return Origins(copies, told)
 
 
-def _store(settings: Settings, budget: Budget, metrics: Metrics) -> TieredStore:
-    tiers: list[Store] = [MemoryStore(budget.memory_cache // 2)]
-    if settings.cache:
-        tiers.append(DiskStore(settings.cache / "results", int(settings.cache_bytes)))
-    for tier in tiers:
+def _store(settings: Settings, budget: Budget, metrics: Metrics, together: Together) -> TieredStore:
+    local: dict[str, Callable[[], Store]] = {"memory": lambda: MemoryStore(budget.memory_cache // 2)}
+    if folder := settings.cache:
+        local["disk"] = lambda: DiskStore(folder / "results", int(settings.cache_bytes))
+    store = TieredStore(
+        [local[tier.kind]() for tier in settings.results if tier.kind in local], together.tiers(_scratch(settings))
+    )
+    for tier in store.tiers:
         metrics.watch_store(tier.name, tier.stats)
-    return TieredStore(tiers)
+    return store
 
 
 def _pools(settings: Settings, budget: Budget, metrics: Metrics, reserve: int) -> dict[str, Pool]:
@@ -253,11 +264,20 @@ def _scratch(settings: Settings) -> Path:
     return Path(tempfile.gettempdir()) / f"darkroom-{os.getuid()}"
 
 
-def _refinement(settings: Settings, budget: Budget, renderer: Renderer, flights: Flights, pool: Pool) -> Refinement:
+def _refinement(
+    settings: Settings, budget: Budget, renderer: Renderer, store: TieredStore, flights: Flights, pool: Pool
+) -> Refinement:
     # To make room, a worker that is alone has to be started anew.
     longest = settings.deadline * 250 if budget.workers + budget.spare > 1 else CHEAP
+
+    async def refine(rendition: Rendition, tags: Collection[str]) -> Result:
+        # Another machine may have done it.
+        if (kept := await store.get_anew(rendition.key)) and kept.meta["grade"] == "final":
+            return kept
+        return await renderer.make(rendition, "final", tags, rank=BEHIND)
+
     return Refinement(
-        lambda rendition, tags: renderer.make(rendition, "final", tags, rank=BEHIND),
+        refine,
         lambda rendition: renderer.cost(rendition, "final").milliseconds < longest,
         pool.at_leisure,
         flights,

@@ -29,8 +29,12 @@ def secrets(settings: "Settings") -> list[str]:
     from proxy.settings.origins import secrets_of
 
     tokens = [settings.admin_token] if settings.admin_token else []
-    ours = [secret.get_secret_value() for secret in (*(key.secret for key in settings.keys), *tokens)]
-    return ours + [secret for mount in settings.mounts.values() for secret in secrets_of(mount)]
+    others = [address for address in (settings.redis, *(tier.address for tier in settings.results)) if address]
+    return [
+        *(secret.get_secret_value() for secret in (*(key.secret for key in settings.keys), *tokens)),
+        *(secret for mount in settings.mounts.values() for secret in secrets_of(mount)),
+        *(address.password for address in others if address.password),
+    ]
 
 
 def failed(text: str) -> typer.Exit:

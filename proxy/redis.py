@@ -1,11 +1,8 @@
 """A Redis that is asked within a budget of time, and left alone for a while when it does not answer."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from redis.asyncio import BlockingConnectionPool, Redis, SSLConnection
 from redis.asyncio.client import PubSub
@@ -16,6 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from proxy.addresses import RedisAddress
 from proxy.breaker import Breaker, BreakerOpen
 
 BUDGET = 0.1
@@ -33,42 +31,13 @@ class Refused(OSError):
     """Redis answers, but not with what was asked for: it is full, or something else stands under the key."""
 
 
-@dataclass(frozen=True)
-class Address:
-    """Where a Redis is and how to get in; its text never shows the password."""
-
-    host: str
-    port: int = 6379
-    db: int = 0
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    encrypted: bool = False
-
-    @classmethod
-    def read(cls, url: str) -> "Address":
-        """From `redis://[user:password@]host[:port][/db]`, or `rediss://` over TLS. Raises ValueError."""
-        expected = "an address such as redis://host:6379/0"
-        parts = urlsplit(url)
-        try:
-            port = parts.port
-        except ValueError:
-            raise ValueError(expected) from None
-        db = parts.path.strip("/")
-        if parts.scheme not in ("redis", "rediss") or not parts.hostname or not re.fullmatch(r"\d{0,4}", db):
-            raise ValueError(expected)
-        if parts.query or parts.fragment:
-            raise ValueError(f"{expected}, without anything behind it")
-        user, password = (unquote(text) if text else None for text in (parts.username, parts.password))
-        return cls(parts.hostname, port or 6379, int(db or 0), user, password, parts.scheme == "rediss")
-
-
 class RedisClient:
     """Commands to one Redis, each within the budget; belongs to one event loop.
 
     After five failures in a row nothing is sent for two seconds at a time, and whoever asks is told so at once.
     """
 
-    def __init__(self, address: Address, budget: float = BUDGET, breaker: Breaker | None = None) -> None:
+    def __init__(self, address: RedisAddress, budget: float = BUDGET, breaker: Breaker | None = None) -> None:
         self.breaker = breaker or Breaker()
         self._budget = budget
         self.commands = 0

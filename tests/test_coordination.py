@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from proxy.addresses import RedisAddress
 from proxy.coordination.local import LocalBus, LocalLocks, LocalTable
 from proxy.coordination.locks import RedisLocks
 from proxy.coordination.redis import RedisBus, RedisTable
 from proxy.coordination.seams import Bus, Locks, Table
-from proxy.redis import Address, RedisClient
+from proxy.redis import RedisClient
 from tests.redis_server import RedisServer
 from tests.serving import wait_until
 
@@ -33,7 +34,7 @@ async def joined(redis: RedisServer) -> AsyncIterator[Fronts]:
     """Two fronts that hear each other, under a prefix of their own."""
     prefix = f"{secrets.token_hex(4)}:"
     async with AsyncExitStack() as closing:
-        clients = [RedisClient(Address.read(redis.url), 20.0) for _ in range(2)]
+        clients = [RedisClient(RedisAddress.read(redis.url), 20.0) for _ in range(2)]
         for client in clients:
             closing.push_async_callback(client.close)
         here, there = [RedisBus(client, prefix) for client in clients]

@@ -25,6 +25,10 @@ RULES: dict[str, set[str]] = {
         "proxy.settings", "proxy.sources", "signing", "transforms",
     },
     "proxy.origins": {"proxy.s3", "proxy.settings", "proxy.sources"},  # another
+    "proxy.together": {  # another
+        "proxy.addresses", "proxy.coordination", "proxy.herd", "proxy.metrics", "proxy.redis", "proxy.s3",
+        "proxy.settings", "proxy.stores",
+    },
     "proxy.__main__": {"*"},
     "proxy.warm": {"*"},
     "proxy.console": {"typer", "proxy.settings"},
@@ -50,9 +54,9 @@ RULES: dict[str, set[str]] = {
     "proxy.wire": {"proxy.answer", "proxy.caching", "proxy.negotiation", "proxy.stores"},
     "proxy.answer": {"proxy.caching", "proxy.stores"},
     "proxy.delivery": {
-        "proxy.answer", "proxy.caching", "proxy.failures", "proxy.flights", "proxy.negotiation", "proxy.pressure",
-        "proxy.reading", "proxy.records", "proxy.rendering", "proxy.rendition", "proxy.sources", "proxy.stores",
-        "transforms",
+        "proxy.answer", "proxy.caching", "proxy.failures", "proxy.flights", "proxy.herd", "proxy.negotiation",
+        "proxy.pressure", "proxy.reading", "proxy.records", "proxy.rendering", "proxy.rendition", "proxy.sources",
+        "proxy.stores", "transforms",
     },
     "proxy.pressure": {
         "cachetools", "proxy.failures", "proxy.negotiation", "proxy.rendition", "proxy.stores", "transforms",
@@ -77,7 +81,9 @@ RULES: dict[str, set[str]] = {
     "proxy.s3": {"boto3", "botocore", "urllib3", "obstore", "proxy.breaker"},
     "proxy.flights": {"proxy.failures"},
     "proxy.coordination": {"redis", "proxy.redis"},
-    "proxy.redis": {"redis", "proxy.breaker"},
+    "proxy.redis": {"redis", "proxy.addresses", "proxy.breaker"},
+    "proxy.addresses": set(),
+    "proxy.herd": {"proxy.coordination.seams", "proxy.stores"},
     "proxy.workers": {"structlog", "proxy.failures", "transforms"},
     "proxy.breaker": set(),
     "proxy.caching": set(),
@@ -86,7 +92,9 @@ RULES: dict[str, set[str]] = {
     "proxy.failures": {"transforms"},
     "proxy.log": {"structlog"},
     "proxy.metrics": {"prometheus_client"},
-    "proxy.settings": {"pydantic", "pydantic_core", "pydantic_settings", "signing", "transforms"},
+    "proxy.settings": {
+        "pydantic", "pydantic_core", "pydantic_settings", "proxy.addresses", "proxy.s3.place", "signing", "transforms",
+    },
     "proxy.budget": {"proxy.settings"},
     "proxy.doctor": {
         "proxy.budget", "proxy.failures", "proxy.origins", "proxy.s3", "proxy.settings", "proxy.sources",

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.redis import Address, RedisClient
+from proxy.addresses import RedisAddress
+from proxy.redis import RedisClient
 from proxy.stores.disk import DiskStore
 from proxy.stores.memory import OVERHEAD, MemoryStore
 from proxy.stores.redis import RedisStore
@@ -24,7 +25,7 @@ META = {"type": "image/webp", "grade": "final", "size": [640, 480], "note": "grÃ
 
 @asynccontextmanager
 async def redis_store(request: pytest.FixtureRequest, root: Path) -> AsyncIterator[Store]:
-    client = RedisClient(Address.read(request.getfixturevalue("redis").url), PATIENCE)
+    client = RedisClient(RedisAddress.read(request.getfixturevalue("redis").url), PATIENCE)
     yield RedisStore(client, f"{root}:", bodies=1 << 23)
     await client.close()
 

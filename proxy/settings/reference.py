@@ -13,7 +13,7 @@ from proxy.settings.mounts import Mount, Remote
 from proxy.settings.units import write
 
 PREFIX = "DARKROOM_"
-SECRET = ("keys", "admin_token", "access_key", "secret_key", "headers")
+SECRET = ("keys", "admin_token", "access_key", "secret_key", "headers", "redis", "results")
 """Settings whose values are never shown, whatever is wrong with them."""
 
 

@@ -33,21 +33,23 @@ class Behind:
         self._trouble = Notices(__name__)
         self._waiting: dict[str, Result] = {}
         self._bytes = 0
+        self._asking: dict[str, asyncio.Task[Result | None]] = {}
         self._writing: dict[str, asyncio.Task[None]] = {}
         self._room = asyncio.Semaphore(WRITERS)
 
     async def get(self, key: str) -> Result | None:
+        """As of every store; of those who ask for one key at the same time one asks for all."""
         if waiting := self._waiting.get(checked(key)):
             return waiting
-        try:
-            with self.breaker.attempt(TimeoutError):
-                async with asyncio.timeout(self._patience):
-                    return await self._inner.get(key)
-        except BreakerOpen:
-            pass
-        except TimeoutError as error:
-            self._trouble.trouble(f"The {self.name} store is too slow to wait for", error)
-        return None
+        if not (asking := self._asking.get(key)):
+            self._asking[key] = asking = asyncio.create_task(self._ask(key))
+            asking.add_done_callback(lambda asked: self._asking.get(key) is asked and self._asking.pop(key))
+        return await asyncio.shield(asking)
+
+    async def get_anew(self, key: str) -> Result | None:
+        """The same, but asked from now on: another machine has just written."""
+        self._asking.pop(checked(key), None)
+        return await self.get(key)
 
     async def put(self, key: str, result: Result | Scratch, tags: Collection[str] = ()) -> Result:
         checked(key)
@@ -83,6 +85,8 @@ class Behind:
 
     async def close(self) -> None:
         """Write what can be written in five seconds, and give up the rest."""
+        for asking in self._asking.values():
+            asking.cancel()
         if tasks := tuple(self._writing.values()):
             _, late = await asyncio.wait(tasks, timeout=GOODBYE)
             for task in late:
@@ -95,12 +99,29 @@ class Behind:
         inner = self._inner.stats()
         return replace(inner, errors=inner.errors + self._trouble.errors)
 
+    async def _ask(self, key: str) -> Result | None:
+        try:
+            with self.breaker.attempt(TimeoutError):
+                async with asyncio.timeout(self._patience):
+                    return await self._inner.get(key)
+        except BreakerOpen:
+            pass
+        except TimeoutError as error:
+            self._trouble.trouble(f"The {self.name} store is too slow to wait for", error)
+        except Exception as error:
+            self._trouble.trouble(f"The {self.name} store does not answer", error)
+        return None
+
     async def _write(self, key: str) -> None:
         async with self._room:
             while result := self._waiting.get(key):
                 try:
+                    if self.breaker.state == "open":
+                        raise BreakerOpen
                     async with asyncio.timeout(WRITE_SECONDS):
                         await self._inner.put(key, result)
+                except BreakerOpen:
+                    self.dropped += 1
                 except Exception as error:
                     self._trouble.trouble(f"The {self.name} store keeps nothing", error)
                 # Another may have come meanwhile, or a purge.

@@ -49,6 +49,15 @@ class TieredStore:
         self._misses += 1
         return None
 
+    async def get_anew(self, key: str) -> Result | None:
+        """The same, when another machine has just written: nobody's question of before is good enough."""
+        for depth, behind in enumerate(self.shared, len(self._own)):
+            changes = self._changes
+            if result := await behind.get_anew(key):
+                await self._promote(key, result, depth, changes)
+                return result
+        return None
+
     async def put(self, key: str, result: Result | Scratch, tags: Collection[str] = ()) -> Result:
         checked(key)
         for tier in reversed(self._own):
