@@ -26,8 +26,9 @@ def settings_of(config: Path | None, **overrides: Any) -> "Settings":
 
 def secrets(settings: "Settings") -> list[str]:
     """All that the log must not show."""
-    tokens = [settings.admin_token] if settings.admin_token else []
-    return [secret.get_secret_value() for secret in (*(key.secret for key in settings.keys), *tokens)]
+    rings = (settings.keys, settings.tokens, settings.purge_hooks)
+    secrets = [settings.admin_token, *(holder.secret for ring in rings for holder in ring)]
+    return [secret.get_secret_value() for secret in secrets if secret]
 
 
 def failed(text: str) -> typer.Exit:

@@ -13,6 +13,7 @@ from proxy.flights import Flights
 from proxy.sources.mounts import Mounted
 from proxy.sources.source import Original, Stat
 from proxy.stores.result import Result, Store
+from proxy.tags import source_tag
 from transforms.errors import BadOriginal, OriginalTooLarge, Refusal, UnsupportedFormat
 from transforms.headers import Header, read_header
 from transforms.limits import Limits
@@ -24,6 +25,9 @@ PATIENCE = 0.1
 """Seconds that somebody waits for a source to say that an original is still the same."""
 HELD_FOR = 86_400.0
 """Seconds for which an original is believed to be the same while its source cannot be asked."""
+
+Purged = tuple[tuple[str, str], ...]
+Name = tuple[str, str, Purged]
 
 LASTING = (BadOriginal, OriginalTooLarge, UnsupportedFormat)
 """Refusals that hold for as long as the original stays the same."""
@@ -55,18 +59,23 @@ class Records:
         limits: Callable[[str], Limits],
         passing: tuple[type[Refusal], ...],
         clock: Callable[[], float],
+        purged: Callable[[Mounted], Purged] = lambda _: (),
     ) -> None:
-        """`passing` are the refusals of sources that say nothing about the original: it may be there all the same."""
+        """`passing` are the refusals of sources that say nothing about the original: it may be there all the same.
+
+        `purged` says how often an original was purged; what was known of it before is not believed.
+        """
         self._store, self._flights, self._probe, self._limits = store, flights, probe, limits
         self._passing, self._clock = passing, clock
-        self._records: LRUCache[tuple[str, str], Record] = LRUCache(REMEMBERED)
+        self._purged = purged
+        self._records: LRUCache[Name, Record] = LRUCache(REMEMBERED)
 
     async def find(self, mounted: Mounted) -> Record:
         """The record of an original, a few seconds old at most unless its source does not answer.
 
         Raises what the source raises.
         """
-        name = (mounted.name, mounted.key)
+        name = self._name(mounted)
         known = self._records.get(name)
         now = self._clock()
         if known and now - known.asked < RECHECKED_AFTER:
@@ -75,7 +84,7 @@ class Records:
         if held:
             # Whoever comes while the source is being asked takes what is known.
             self._records[name] = replace(held, asked=now)
-        checking = self._flights.share(f"record {mounted.name}\n{mounted.key}", lambda: self._check(mounted, known))
+        checking = self._flights.share("record " + "\n".join(map(str, name)), lambda: self._check(mounted, name, known))
         try:
             async with asyncio.timeout(PATIENCE if held else None):
                 return (await checking)[0]
@@ -86,7 +95,10 @@ class Records:
 
     def forget(self, mounted: Mounted) -> None:
         """Ask the source the next time, however short ago it was asked."""
-        self._records.pop((mounted.name, mounted.key), None)
+        self._records.pop(self._name(mounted), None)
+
+    def _name(self, mounted: Mounted) -> Name:
+        return (mounted.name, mounted.key, self._purged(mounted))
 
     async def header(self, mounted: Mounted) -> tuple[Record, Header]:
         """The record and the header of an original that can be used. Raises the refusal of one that cannot."""
@@ -96,7 +108,7 @@ class Records:
         assert record.header
         return record, record.header
 
-    async def _check(self, mounted: Mounted, known: Record | None) -> Record:
+    async def _check(self, mounted: Mounted, name: Name, known: Record | None) -> Record:
         """Ask the source, and learn what has changed."""
         try:
             stat = await mounted.source.stat(mounted.key)
@@ -108,9 +120,9 @@ class Records:
         except self._passing:
             raise
         except Refusal:
-            self.forget(mounted)
+            self._records.pop(name, None)
             raise
-        self._records[mounted.name, mounted.key] = record
+        self._records[name] = record
         return record
 
     async def _learn(self, mounted: Mounted, stat: Stat) -> Record:
@@ -151,8 +163,3 @@ def _read(original: Original) -> Header | None:
 
 def _key(mounted: Mounted, version: str) -> str:
     return hashlib.sha256(f"darkroom.header.1\n{mounted.name}\n{mounted.key}\n{version}".encode()).hexdigest()[:40]
-
-
-def source_tag(mounted: Mounted) -> str:
-    """The tag by which everything made of an original is purged."""
-    return f"source:{hashlib.sha256(f'{mounted.name}/{mounted.key}'.encode()).hexdigest()[:16]}"

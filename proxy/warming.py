@@ -9,7 +9,6 @@ from typing import Literal
 from proxy.delivery import Delivery
 from proxy.reading import Wanted
 from proxy.rendering import OriginalChanged
-from proxy.rendition import resolve, tags
 from proxy.stores.result import Result
 from signing import Expired, SigningError
 from transforms.errors import Refusal, UnsupportedFormat
@@ -104,7 +103,7 @@ class Warming:
         if wanted.untouched and wanted.place.originals:
             return Warmed(shown, "skipped", "the original itself is not kept")
         record, header = await delivery.records.header(wanted.mounted)
-        rendition = resolve(wanted, record, header, accept, delivery.bounds(wanted.mounted.name))
+        rendition = delivery.resolved(wanted, record, header, accept)
         if rendition.format == "explain":
             return Warmed(shown, "skipped", "an explanation is not kept")
         if rendition.key in self._seen:
@@ -116,7 +115,7 @@ class Warming:
         if self.rehearsal:
             cost = delivery.renderer.cost(rendition, "final")
             return Warmed(shown, "wanted", milliseconds=cost.milliseconds)
-        await delivery.renderer.make(rendition, "final", tags(wanted))
+        await delivery.renderer.make(rendition, "final", wanted.tags)
         kept = await delivery.store.get(rendition.key)
         if kept is None:
             return Warmed(shown, "failed", "the cache did not keep it: is it too small, full, or not to be written?")

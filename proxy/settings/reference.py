@@ -12,7 +12,7 @@ from proxy.settings.model import Settings
 from proxy.settings.units import write
 
 PREFIX = "DARKROOM_"
-SECRET = ("keys", "admin_token")
+SECRET = ("keys", "admin_token", "tokens", "purge_hooks")
 """Settings whose values are never shown, whatever is wrong with them."""
 
 
@@ -94,7 +94,7 @@ def _flat(value: object, path: str) -> Iterator[tuple[str, str]]:
         case SecretStr():
             yield path, "(secret)"
         case BaseModel():
-            some = path.startswith(("keys.", "mounts."))
+            some = path.startswith(("keys.", "mounts.", "tokens.", "purge_hooks."))
             for name in type(value).model_fields:
                 if not some or name in value.model_fields_set:
                     yield from _flat(getattr(value, name), f"{path}.{name}" if path else name)
