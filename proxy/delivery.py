@@ -12,13 +12,12 @@ from proxy.failures import Busy, ClosingDown, NoSuchOriginal, NoSuchRendition
 from proxy.flights import Flights
 from proxy.negotiation import bucket
 from proxy.pressure import Siblings
-from proxy.purging.generations import Purged
 from proxy.reading import Reader, Wanted, hinted
 from proxy.records import Record, Records
 from proxy.rendering import OriginalChanged, Renderer, described, opened
 from proxy.rendition import Bounds, Rendition, check_name, explained, filename, resolve, strong_tag
 from proxy.stores.result import FileBody, Result, Store
-from proxy.tags import original_tags
+from proxy.tags import Purged, original_tags
 from transforms.errors import Refusal
 from transforms.formats import FORMATS
 from transforms.headers import Header

@@ -11,6 +11,7 @@ from proxy.failures import Busy
 from proxy.negotiation import Bucket
 from proxy.rendition import Rendition
 from proxy.stores.result import Result, Store
+from proxy.tags import Numbers
 from transforms.formats import FORMATS
 from transforms.framing import SCALES
 from transforms.operations.geometry import Resize
@@ -26,7 +27,7 @@ QUICK = ("webp", "jpg", "png")
 MOST_SIBLINGS = 20
 """Renditions of one original that are known by heart."""
 
-_Original = tuple[str, str, tuple[tuple[str, str], ...]]
+_Original = tuple[str, str, Numbers]
 Make = Callable[[Rendition], Awaitable[tuple[Result, bool]]]
 
 

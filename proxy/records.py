@@ -13,7 +13,7 @@ from proxy.flights import Flights
 from proxy.sources.mounts import Mounted
 from proxy.sources.source import Original, Stat
 from proxy.stores.result import Result, Store
-from proxy.tags import source_tag
+from proxy.tags import Numbers, source_tag
 from transforms.errors import BadOriginal, OriginalTooLarge, Refusal, UnsupportedFormat
 from transforms.headers import Header, read_header
 from transforms.limits import Limits
@@ -26,8 +26,7 @@ PATIENCE = 0.1
 HELD_FOR = 86_400.0
 """Seconds for which an original is believed to be the same while its source cannot be asked."""
 
-Purged = tuple[tuple[str, str], ...]
-Name = tuple[str, str, Purged]
+Name = tuple[str, str, Numbers]
 
 LASTING = (BadOriginal, OriginalTooLarge, UnsupportedFormat)
 """Refusals that hold for as long as the original stays the same."""
@@ -59,7 +58,7 @@ class Records:
         limits: Callable[[str], Limits],
         passing: tuple[type[Refusal], ...],
         clock: Callable[[], float],
-        purged: Callable[[Mounted], Purged] = lambda _: (),
+        purged: Callable[[Mounted], Numbers] = lambda _: (),
     ) -> None:
         """`passing` are the refusals of sources that say nothing about the original: it may be there all the same.
 

@@ -11,6 +11,7 @@ from proxy.negotiation import Choice, bucket, choose
 from proxy.reading import Wanted
 from proxy.records import Record
 from proxy.sources.mounts import Mounted
+from proxy.tags import Numbers
 from signing import is_leaf
 from transforms.errors import ConflictingOptions, InvalidOption
 from transforms.formats import FORMATS, by_extension
@@ -38,7 +39,7 @@ class Rendition:
     """The size after each operation, as far as the header tells."""
     focus: Point | None
     gps: bool
-    purged: tuple[tuple[str, str], ...] = ()
+    purged: Numbers = ()
     """How often it was purged, by each of its tags that ever was."""
 
     @cached_property
@@ -80,7 +81,7 @@ def resolve(
     header: Header,
     accept: bytes,
     bounds: Bounds,
-    purged: tuple[tuple[str, str], ...] = (),
+    purged: Numbers = (),
 ) -> Rendition:
     """Make concrete what is wanted of an original, once its header is known. Raises Refusals."""
     plan, mounted = wanted.plan, wanted.mounted
@@ -144,7 +145,7 @@ def check_name(wanted: Wanted, form: str) -> None:
         raise NoSuchRendition(f"the rendition is {form}, and its name says {extension}", part=f"~{name}")
 
 
-def strong_tag(mounted: Mounted, version: str, purged: tuple[tuple[str, str], ...]) -> str:
+def strong_tag(mounted: Mounted, version: str, purged: Numbers) -> str:
     """The entity tag of an original's own bytes."""
     content = f"{mounted.name}/{mounted.key}/{version}" + (json.dumps(purged) if purged else "")
     return f'"{hashlib.sha256(content.encode()).hexdigest()[:32]}"'

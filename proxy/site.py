@@ -9,6 +9,7 @@ from typing import Self
 from proxy.caching import Freshness
 from proxy.pages.links import Links
 from proxy.pages.originals import Tree
+from proxy.purging.targets import Targets
 from proxy.reading import Place, Reader
 from proxy.rendition import Bounds
 from proxy.settings import Settings
@@ -33,6 +34,8 @@ class Site:
     freshness: Mapping[str, Freshness]
     tree: Tree
     links: Links
+    targets: Targets
+    """What can be purged by its name."""
 
     @classmethod
     def of(
@@ -64,6 +67,7 @@ class Site:
             | dict.fromkeys(dropped, BRIEFLY),
             Tree(mounts, tuple(settings.mounts)),
             Links(ring, settings.presets),
+            Targets(mounts.resolve, tuple(settings.mounts), tuple(settings.presets)),
         )
         sources.update(opened)
         return site

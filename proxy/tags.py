@@ -4,21 +4,41 @@ import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
+from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from proxy.sources.mounts import Mounted
 
-HASHED = ("source", "prefix", "overlay")
+HASHED: Final = ("source", "prefix", "overlay")
 """Kinds of tags whose names are hashes: 16 hexadecimal digits."""
-NAMED = ("mount", "preset")
+NAMED: Final = ("mount", "preset")
 """Kinds of tags whose names are those of the settings."""
-DIGITS = 16
-DEEPEST = 16
+DIGITS: Final = 16
+DEEPEST: Final = 16
 """Folders of an original by which it can be purged; those further down go with the folders above them."""
-SLOT_DIGITS = 4
+SLOT_DIGITS: Final = 4
 """Hexadecimal digits that decide the slot of a hashed tag: 65,536 slots for each kind, however many are purged."""
-ROOT = "/"
+ROOT: Final = "/"
 """How the mount without a name is called."""
+
+
+Numbers = tuple[tuple[str, str], ...]
+"""Generations by slot, for those slots that were ever purged."""
+
+
+class Purged(NamedTuple):
+    """What the tags of a rendition say of purges: what goes into its key, and when the last of them was."""
+
+    numbers: Numbers = ()
+    since: int | None = None
+    """Unix seconds."""
+
+    def after(self, modified: float | None) -> float | None:
+        """The time of a last change that is no earlier than the last purge, for those who compare dates alone."""
+        return modified if self.since is None or modified is None else max(modified, self.since)
+
+
+NEVER: Final = Purged()
 
 
 def address(mounted: Mounted) -> str:

@@ -21,8 +21,8 @@ RULES: dict[str, set[str]] = {
     # The seams and leaves of the proxy do not know each other.
     "proxy.app": {"*"},
     "proxy.site": {  # a part of it
-        "proxy.caching", "proxy.pages", "proxy.reading", "proxy.rendition", "proxy.settings", "proxy.sources",
-        "signing", "transforms",
+        "proxy.caching", "proxy.pages", "proxy.purging", "proxy.reading", "proxy.rendition", "proxy.settings",
+        "proxy.sources", "signing", "transforms",
     },
     "proxy.__main__": {"*"},
     "proxy.warm": {"*"},
@@ -35,8 +35,13 @@ RULES: dict[str, set[str]] = {
     "proxy.greeting": {"proxy.settings", "signing", "transforms"},
     "proxy.handlers": {
         "starlette", "structlog", "proxy.answer", "proxy.delivery", "proxy.edge", "proxy.errors", "proxy.failures",
-        "proxy.log", "proxy.metrics", "proxy.negotiation", "proxy.pages", "proxy.stores", "proxy.wire",
+        "proxy.log", "proxy.metrics", "proxy.negotiation", "proxy.pages", "proxy.purging", "proxy.stores", "proxy.wire",
     },
+    "proxy.purging": {
+        "httpcore", "proxy.coordination", "proxy.failures", "proxy.negotiation", "proxy.sources", "proxy.stores",
+        "proxy.tags",
+    },
+    "proxy.tags": {"proxy.sources"},
     "proxy.pages": {"proxy.failures", "proxy.reference", "proxy.sources", "signing", "transforms"},
     "proxy.edge": {
         "cachetools", "proxy.answer", "proxy.caching", "proxy.log", "proxy.metrics", "proxy.negotiation",
@@ -51,21 +56,24 @@ RULES: dict[str, set[str]] = {
     "proxy.delivery": {
         "proxy.answer", "proxy.caching", "proxy.failures", "proxy.flights", "proxy.negotiation", "proxy.pressure",
         "proxy.reading", "proxy.records", "proxy.rendering", "proxy.rendition", "proxy.sources", "proxy.stores",
-        "transforms",
+        "proxy.tags", "transforms",
     },
     "proxy.pressure": {
-        "cachetools", "proxy.failures", "proxy.negotiation", "proxy.rendition", "proxy.stores", "transforms",
+        "cachetools", "proxy.failures", "proxy.negotiation", "proxy.rendition", "proxy.stores", "proxy.tags",
+        "transforms",
     },
     "proxy.shrunk": {"structlog", "proxy.failures", "proxy.stores", "transforms"},
     "proxy.rendering": {
         "proxy.rendition", "proxy.shrunk", "proxy.sources", "proxy.stores", "proxy.workers", "transforms",
     },
     "proxy.rendition": {
-        "proxy.failures", "proxy.negotiation", "proxy.reading", "proxy.records", "proxy.sources", "signing",
-        "transforms",
+        "proxy.failures", "proxy.negotiation", "proxy.reading", "proxy.records", "proxy.sources", "proxy.tags",
+        "signing", "transforms",
     },
-    "proxy.reading": {"cachetools", "proxy.failures", "proxy.policy", "proxy.sources", "signing", "transforms"},
-    "proxy.records": {"cachetools", "proxy.flights", "proxy.sources", "proxy.stores", "transforms"},
+    "proxy.reading": {
+        "cachetools", "proxy.failures", "proxy.policy", "proxy.sources", "proxy.tags", "signing", "transforms",
+    },
+    "proxy.records": {"cachetools", "proxy.flights", "proxy.sources", "proxy.stores", "proxy.tags", "transforms"},
     "proxy.policy": {"proxy.failures", "transforms"},
     "proxy.sources": {"proxy.failures", "signing"},
     "proxy.stores": {"cachetools", "structlog"},

@@ -37,7 +37,7 @@ class Caches:
     async def drop(self, places: Collection[Place], left: Callable[[int], None]) -> int:
         """Have all of them drop all of that; how often that failed for good. `left` hears what is still to be asked."""
         asked = [(place.path, taken) for place in places for taken in sorted(place.taken)]
-        waiting: dict[str, list[Asked]] = {address: asked for address in self.addresses}
+        waiting: dict[str, list[Asked]] = dict.fromkeys(self.addresses, asked)
 
         async def one(address: str) -> int:
             for pause in (*self.pauses, None):

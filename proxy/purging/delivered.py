@@ -16,7 +16,7 @@ TAG_OVERHEAD = 80
 
 
 class Place(NamedTuple):
-    """Where a cache in front may have something: a raw path without auth segment, and the kinds of client it was for."""
+    """Where a cache in front may have something: a raw path without auth segment, and for which kinds of client."""
 
     path: bytes
     taken: frozenset[Bucket]

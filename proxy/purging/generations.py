@@ -1,4 +1,4 @@
-"""How often what bears a tag was purged: numbers that are part of the keys of results, so that the old are not found."""
+"""How often what bears a tag was purged: a part of the keys of results, so that the old are not found."""
 
 import asyncio
 import logging
@@ -6,30 +6,16 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 from proxy.coordination.seams import Table, Unreachable
 from proxy.purging.journal import Journal, Mark, later
-from proxy.tags import slot
+from proxy.tags import NEVER, Purged, slot
 
 log = logging.getLogger(__name__)
 
 MAP: Final = "generations"
 """The name of the shared map."""
-
-
-class Purged(NamedTuple):
-    """What the tags of a rendition say of purges: what goes into its key, and when the last of them was."""
-
-    numbers: tuple[tuple[str, str], ...] = ()
-    since: int | None = None
-
-    def after(self, modified: float | None) -> float | None:
-        """The time of a last change that is no earlier than the last purge, for those who compare dates alone."""
-        return modified if self.since is None or modified is None else max(modified, self.since)
-
-
-NEVER: Final = Purged()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
-from proxy.failures import BadBody, NoSuchOriginal
+from proxy.failures import BadBody, Forbidden, NoSuchOriginal
 from proxy.sources.mounts import Mounted
 from proxy.tags import DEEPEST, DIGITS, HASHED, ROOT, mount_tag, overlay_tag, prefix_tag, preset_tag, source_tag
 
@@ -15,6 +15,7 @@ MOST: Final = 1000
 """Targets of one purge."""
 LONGEST: Final = 4096
 
+_NOT_TEXT = re.compile("[\0\ud800-\udfff]")
 _HASHED = re.compile(rf"({'|'.join(HASHED)}):[0-9a-f]{{{DIGITS}}}")
 
 
@@ -44,7 +45,9 @@ class Targets:
         items = body if isinstance(body, list) else [body]
         if not 1 <= len(items) <= MOST:
             raise BadBody(f"{len(items)} targets came", expected=f"1 to {MOST}")
-        return [self._target(item, f"[{number}]" if isinstance(body, list) else "") for number, item in enumerate(items)]
+        return [
+            self._target(item, f"[{number}]" if isinstance(body, list) else "") for number, item in enumerate(items)
+        ]
 
     def _target(self, item: object, place: str) -> Target:
         one_of = f"an object with one of {', '.join(KINDS)}"
@@ -54,7 +57,7 @@ class Targets:
         part = f"{place}.{kind}".lstrip(".")
         if kind not in READERS:
             raise BadBody(f"Nothing is purged by {kind!r}", part=part, expected=one_of)
-        if not isinstance(value, str) or not value or len(value) > LONGEST or not value.isprintable():
+        if not isinstance(value, str) or not 1 <= len(value) <= LONGEST or _NOT_TEXT.search(value):
             raise BadBody(f"{kind} is no name", part=part, expected=f"text of 1 to {LONGEST} characters")
         return READERS[kind](self, value, part)
 
@@ -100,7 +103,7 @@ class Targets:
     def _mounted(self, value: str, part: str) -> Mounted:
         try:
             return self.resolve(value)
-        except NoSuchOriginal:
+        except (NoSuchOriginal, Forbidden):
             raise BadBody("No mount has this", part=part, expected="an original or a folder as URLs name it") from None
 
 

@@ -50,7 +50,9 @@ class Token(Table):
 class Hook(Table):
     """Somebody who is told of every purge, such as a CDN's API or what speaks to one."""
 
-    url: Address = setting(..., "Where the tags and URLs of a purge are sent.", example="https://hooks.example.com/purge")
+    url: Address = setting(
+        ..., "Where the tags and URLs of a purge are sent.", example="https://hooks.example.com/purge"
+    )
     header: FieldName = setting("Authorization", "Field that carries the secret.")
     secret: SecretStr | None = setting(None, "All of that field.", example="Bearer 5f0c…", shown="none")
 
