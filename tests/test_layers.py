@@ -25,7 +25,7 @@ RULES: dict[str, set[str]] = {
         "proxy.sources", "signing", "transforms",
     },
     "proxy.__main__": {"*"},
-    "proxy.warm": {"*"},
+    "proxy.commands": {"*"},
     "proxy.console": {"typer", "proxy.settings"},
     "proxy.warming": {
         "proxy.delivery", "proxy.reading", "proxy.rendering", "proxy.rendition", "proxy.stores", "signing",
