@@ -18,7 +18,6 @@ from starlette.types import Receive, Scope, Send
 
 from proxy import metrics as counted
 from proxy.budget import Budget, find_machine, plan_budget
-from proxy.coordination.local import LocalBus, LocalTable
 from proxy.coordination.seams import Bus
 from proxy.delivery import Delivery
 from proxy.edge import Edge, RecentAnswers
@@ -32,6 +31,7 @@ from proxy.handlers.purge import Purging
 from proxy.handlers.status import Status
 from proxy.handlers.tokens import Token, Tokens
 from proxy.handlers.visitors import Visitors
+from proxy.herd import alone
 from proxy.metrics import Metrics
 from proxy.pages import dropping
 from proxy.pages.dropping import Drops
@@ -62,6 +62,7 @@ from proxy.stores.memory import MemoryStore
 from proxy.stores.result import Store
 from proxy.stores.tiered import TieredStore
 from proxy.tags import original_tags
+from proxy.together import Together
 from proxy.wire import Manners
 from proxy.workers.poison import PoisonList
 from proxy.workers.pool import BEHIND, Pool, Reply
@@ -101,11 +102,12 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     sources: dict[Path, FileSource] = {}
     dropped = {dropping.MOUNT: DroppedSource()} if settings.playground else {}
     site = Site.of(settings, sources, dropped)
-    bus = LocalBus()
-    generations = Generations(LocalTable(), Journal(settings.cache / "purges") if settings.cache else None)
     # Requests that are on their way may still ask for a mount that is gone.
     bounds, freshness = dict(site.bounds), dict(site.freshness)
-    store = _store(settings, budget, metrics)
+    together = Together(settings, metrics)
+    generations = Generations(together.table, Journal(settings.cache / "purges") if settings.cache else None)
+    store = _store(settings, budget, metrics, together)
+    herd = together.herd(store)
     pools = _pools(settings, budget, metrics, reserve)
     shrunk = ShrunkOriginals(budget.pixels, room_for_pixels())
     metrics.watch_store("pixels", shrunk.stats)
@@ -134,6 +136,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         records=records,
         store=store,
         flights=flights,
+        together=herd.share if herd else alone,
         renderer=renderer,
         siblings=Siblings(store),
         bounds=bounds.__getitem__,
@@ -146,7 +149,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     recent = RecentAnswers(budget.memory_cache // 2, metrics)
     visitors = Visitors(settings.admin_token.get_secret_value() if settings.admin_token else None)
     manners = Manners(settings.corp, settings.cors_origin, settings.tag_header)
-    purges = _purges(settings, generations, bus, store, recent, metrics)
+    purges = _purges(settings, generations, together.bus, store, recent, metrics)
     purging = Purging(purges, site.targets, _tokens(settings))
     media = Media(delivery, recent, metrics, manners, visitors, settings.error_pictures)
     if purges.telling:
@@ -168,6 +171,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:
         async with AsyncExitStack() as closing:
+            await closing.enter_async_context(together.running())
             closing.push_async_callback(store.close)
             closing.push_async_callback(_close_all, sources)
             closing.callback(shrunk.close)
@@ -177,6 +181,8 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
             for pool in pools.values():
                 closing.push_async_callback(pool.close, settings.stop_seconds)
             await asyncio.gather(*(pool.start() for pool in pools.values()))
+            if herd:
+                closing.push_async_callback(herd.close)
             closing.push_async_callback(flights.close)
             closing.push_async_callback(refinement.close)
             phase.started = True
@@ -210,13 +216,14 @@ async def _close_all(sources: Mapping[Any, Closed]) -> None:
         await source.close()
 
 
-def _store(settings: Settings, budget: Budget, metrics: Metrics) -> TieredStore:
-    tiers: list[Store] = [MemoryStore(budget.memory_cache // 2)]
-    if settings.cache:
-        tiers.append(DiskStore(settings.cache / "results", int(settings.cache_bytes)))
-    for tier in tiers:
+def _store(settings: Settings, budget: Budget, metrics: Metrics, together: Together) -> TieredStore:
+    local: dict[str, Callable[[], Store]] = {"memory": lambda: MemoryStore(budget.memory_cache // 2)}
+    if folder := settings.cache:
+        local["disk"] = lambda: DiskStore(folder / "results", int(settings.cache_bytes))
+    store = TieredStore([local[tier.kind]() for tier in settings.results if tier.kind in local], together.tiers())
+    for tier in store.tiers:
         metrics.watch_store(tier.name, tier.stats)
-    return TieredStore(tiers)
+    return store
 
 
 def _purges(

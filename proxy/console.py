@@ -28,7 +28,11 @@ def secrets(settings: "Settings") -> list[str]:
     """All that the log must not show."""
     rings = (settings.keys, settings.tokens, settings.purge_hooks)
     secrets = [settings.admin_token, *(holder.secret for ring in rings for holder in ring)]
-    return [secret.get_secret_value() for secret in secrets if secret]
+    others = [address for address in (settings.redis, *(tier.address for tier in settings.results)) if address]
+    return [
+        *(secret.get_secret_value() for secret in secrets if secret),
+        *(address.password for address in others if address.password),
+    ]
 
 
 def failed(text: str) -> typer.Exit:

@@ -70,6 +70,25 @@ DELIVERED: Final = Metric("darkroom_delivered_paths", "gauge", "Paths that cache
 DELIVERED_FORGOTTEN: Final = Metric(
     "darkroom_delivered_forgotten_total", "counter", "Paths that were forgotten for want of room before any purge."
 )
+BREAKER: Final = Metric(
+    "darkroom_breaker_state",
+    "gauge",
+    "Whether somebody is left alone after failures: 0 no, 1 for all but one attempt, 2 yes.",
+    ("of",),
+)
+REDIS_COMMANDS: Final = Metric("darkroom_redis_commands_total", "counter", "Commands for Redis.", ("address",))
+REDIS_FAILURES: Final = Metric(
+    "darkroom_redis_failures_total", "counter", "Commands that Redis did not answer, or was spared.", ("address",)
+)
+HEARD: Final = Metric("darkroom_bus_connected", "gauge", "Whether words of other servers are heard.")
+LOCK_WAITS: Final = Metric("darkroom_lock_waits_total", "counter", "Waits for the work of another server.")
+RECEIVED: Final = Metric("darkroom_results_received_total", "counter", "Results taken from another server.")
+DROPPED: Final = Metric(
+    "darkroom_store_dropped_total",
+    "counter",
+    "Results that waited in vain to be written.",
+    ("tier",),
+)
 LOG_DROPPED: Final = Metric("darkroom_log_dropped_total", "counter", "Lines of the log that nobody read in time.")
 
 # By the names of a store's own statistics.
@@ -103,6 +122,13 @@ METRICS: Final = (
     PURGE_REQUESTS,
     DELIVERED,
     DELIVERED_FORGOTTEN,
+    BREAKER,
+    REDIS_COMMANDS,
+    REDIS_FAILURES,
+    HEARD,
+    LOCK_WAITS,
+    RECEIVED,
+    DROPPED,
     LOG_DROPPED,
     *STORE.values(),
 )

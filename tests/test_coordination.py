@@ -1,13 +1,20 @@
 """What fronts do together, whatever joins them."""
 
 import asyncio
-from collections.abc import Callable
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
 
+from proxy.addresses import RedisAddress
 from proxy.coordination.local import LocalBus, LocalLocks, LocalTable
+from proxy.coordination.locks import RedisLocks
+from proxy.coordination.redis import RedisBus, RedisTable
 from proxy.coordination.seams import Bus, Locks, Table
+from proxy.redis import RedisClient
+from tests.redis_server import RedisServer
 from tests.serving import wait_until
 
 pytestmark = pytest.mark.anyio
@@ -22,10 +29,40 @@ class Fronts:
     locks: tuple[Locks, Locks]
 
 
-@pytest.fixture(params=["local"])
-async def fronts() -> Fronts:
-    bus, table, locks = LocalBus(), LocalTable(), LocalLocks()
-    return Fronts((bus, bus), (table, table), (locks, locks))
+@asynccontextmanager
+async def joined(redis: RedisServer) -> AsyncIterator[Fronts]:
+    """Two fronts that hear each other, under a prefix of their own."""
+    prefix = f"{secrets.token_hex(4)}:"
+    async with AsyncExitStack() as closing:
+        clients = [RedisClient(RedisAddress.read(redis.url), 20.0) for _ in range(2)]
+        for client in clients:
+            closing.push_async_callback(client.close)
+        here, there = [RedisBus(client, prefix) for client in clients]
+        for bus in (here, there):
+            bus.start()
+            closing.push_async_callback(bus.close)
+        tables = [RedisTable(client, prefix) for client in clients]
+        locks = [RedisLocks(client, bus, prefix) for client, bus in zip(clients, (here, there), strict=True)]
+        await until(lambda: here.connected and there.connected)
+        yield Fronts((here, there), (tables[0], tables[1]), (locks[0], locks[1]))
+
+
+@pytest.fixture(params=["local", "redis"])
+async def fronts(request: pytest.FixtureRequest, redis: RedisServer) -> AsyncIterator[Fronts]:
+    if request.param == "redis":
+        async with joined(redis) as fronts:
+            yield fronts
+    else:
+        bus, table, locks = LocalBus(), LocalTable(), LocalLocks()
+        yield Fronts((bus, bus), (table, table), (locks, locks))
+
+
+async def owned(locks: Locks, key: str) -> None:
+    """Get a lock, however often it is told that somebody else has just had it."""
+    ours = False
+    while not ours:
+        async with locks.held(key, 30) as ours:
+            pass
 
 
 async def until(true: Callable[[], object]) -> None:
@@ -82,8 +119,8 @@ async def test_one_holds_a_lock_and_the_others_wake_when_it_lets_go(fronts: Fron
         assert not any(task.done() for task in waiting)
         finished = True
     assert await asyncio.gather(*waiting) == [False] * 3
-    async with there.held("key", 30) as ours:
-        assert ours
+    await owned(there, "key")
+    await owned(here, "key")
 
 
 async def test_who_fails_lets_go(fronts: Fronts) -> None:
@@ -91,8 +128,7 @@ async def test_who_fails_lets_go(fronts: Fronts) -> None:
     with pytest.raises(ZeroDivisionError):
         async with here.held("key", 30):
             raise ZeroDivisionError
-    async with there.held("another", 30), there.held("key", 30) as ours:
-        assert ours
+    await owned(there, "key")
 
 
 async def test_who_stops_waiting_changes_nothing(fronts: Fronts) -> None:
@@ -111,3 +147,21 @@ async def test_who_stops_waiting_changes_nothing(fronts: Fronts) -> None:
         await asyncio.sleep(0.02)
         assert not late.done()
     await late
+
+
+async def test_ten_tasks_of_two_fronts_are_never_in_one_lock_together(fronts: Fronts) -> None:
+    inside, most, times = 0, 0, 0
+
+    async def work(locks: Locks) -> None:
+        nonlocal inside, most, times
+        ours = False
+        while not ours:
+            async with locks.held("key", 30) as ours:
+                if ours:
+                    inside += 1
+                    most, times = max(most, inside), times + 1
+                    await asyncio.sleep(0.001)
+                    inside -= 1
+
+    await asyncio.gather(*(work(fronts.locks[number % 2]) for number in range(10)))
+    assert (most, times) == (1, 10)

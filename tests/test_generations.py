@@ -56,7 +56,8 @@ async def test_each_purge_gives_a_number_that_was_never_there(table: Parted) -> 
     one, other, seen = front(table), front(table), set()
     for generations in (one, other, one, one, other):
         await generations.rise([CAT])
-        assert (found := generations.of([CAT])) not in seen
+        found = generations.of([CAT])
+        assert found not in seen
         seen.add(found)
 
 

@@ -12,7 +12,7 @@ from proxy.settings.model import Settings
 from proxy.settings.units import write
 
 PREFIX = "DARKROOM_"
-SECRET = ("keys", "admin_token", "tokens", "purge_hooks")
+SECRET = ("keys", "admin_token", "tokens", "redis", "results", "purge_hooks")
 """Settings whose values are never shown, whatever is wrong with them."""
 
 
