@@ -97,6 +97,11 @@ class Generations:
             log.warning("The file of purges cannot be read: %r", error)
             return set()
 
+    @property
+    def owing(self) -> bool:
+        """Whether something was purged here alone that is still to be counted for all."""
+        return bool(self._owed)
+
     async def catch_up(self) -> set[str]:
         """Share what was purged here alone, and take over what was missed; returns the slots that rose here."""
         risen = set()
@@ -108,7 +113,9 @@ class Generations:
             for name, mark in list(self._marks.items()):
                 # A table that was lost has less than this front knows of, and must not count what was there already.
                 if (lacking := mark.number - int(known.get(name, "0"))) > 0:
-                    await self.table.add(MAP, name, lacking)
+                    # Another front may have added what was lacking as well; then all have more.
+                    number = await self.table.add(MAP, name, lacking)
+                    risen |= self.heard({name: number})
         except Unreachable:
             return risen
         risen |= self.heard({name: int(number) for name, number in known.items()})

@@ -28,7 +28,7 @@ REMEMBERED: Final = 1000
 PATIENCE: Final = 2.0
 """Seconds that whoever purges waits for it to be finished."""
 LOOK_EVERY: Final = 1.0
-"""Seconds between looks for what another process on the same cache folder has purged."""
+"""Seconds between looks for what another process on the same cache folder has purged, and for what is owed."""
 ON_THE_WAY: Final = 5.0
 """Seconds after which caches in front are asked once more: an answer may just have been on its way to them."""
 OF_ONE_SERVER: Final = ("memory", "disk")
@@ -67,8 +67,7 @@ class Purges:
                 await asyncio.to_thread(self.delivered.load, self.delivered_file)
             except OSError as error:
                 log.warning("What was delivered before is not known: %r", error)
-        if self.generations.journal:
-            self._begin(self._look())
+        self._begin(self._look())
 
     async def close(self) -> None:
         """Stop; what caches in front were not told yet is not told."""
@@ -138,6 +137,8 @@ class Purges:
         while True:
             await asyncio.sleep(LOOK_EVERY)
             self._rose(await self.generations.news())
+            if self.generations.owing:  # what joins the servers may be there again without a word
+                await self._catch_up()
 
     def _rose(self, slots: Collection[str]) -> None:
         """Something was purged, and which tags it was is not known."""
