@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from proxy.commands.purge import purge
-from proxy.commands.warm import warm
+from proxy.commands.warm.command import warm
 from proxy.console import ConfigOption, failed, secrets, settings_of
 
 app = typer.Typer(

@@ -32,7 +32,7 @@ RULES: dict[str, set[str]] = {
     "proxy.commands": {"*"},
     "proxy.console": {"typer", "proxy.settings"},
     "proxy.warming": {
-        "proxy.delivery", "proxy.reading", "proxy.rendering", "proxy.rendition", "proxy.stores", "signing",
+        "httpx", "proxy.delivery", "proxy.reading", "proxy.rendering", "proxy.rendition", "proxy.stores", "signing",
         "transforms",
     },
     "proxy.reference": {"proxy.errors", "proxy.settings", "transforms"},
