@@ -41,6 +41,8 @@ class Answer:
     degraded: str = ""
     provisional: bool = False
     """Whether a better one is made when it is asked for again."""
+    path: bytes = b""
+    """The raw path without its auth segment: the same for all who may ask for this."""
     tags: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     """Seconds by stage."""

@@ -18,14 +18,18 @@ from starlette.types import Receive, Scope, Send
 
 from proxy import metrics as counted
 from proxy.budget import Budget, find_machine, plan_budget
+from proxy.coordination.seams import Bus
 from proxy.delivery import Delivery
 from proxy.edge import Edge, RecentAnswers
 from proxy.failures import OriginFailed, OriginTimedOut
 from proxy.flights import Flights
 from proxy.handlers import pages as ui
+from proxy.handlers import purge
 from proxy.handlers.media import METHODS, Media
 from proxy.handlers.pages import Pages
+from proxy.handlers.purge import Purging
 from proxy.handlers.status import Status
+from proxy.handlers.tokens import Token, Tokens
 from proxy.handlers.visitors import Visitors
 from proxy.herd import alone
 from proxy.known import StoredRecords
@@ -36,6 +40,13 @@ from proxy.pages.dropping import Drops
 from proxy.pages.playground import Playground
 from proxy.pressure import Siblings
 from proxy.protocol import room_for_pixels
+from proxy.purging.asking import Client
+from proxy.purging.caches import Caches
+from proxy.purging.delivered import Delivered
+from proxy.purging.generations import Generations
+from proxy.purging.hooks import Hook, Hooks
+from proxy.purging.journal import Journal
+from proxy.purging.purge import Purges
 from proxy.records import Records
 from proxy.refinement import Refinement
 from proxy.rendering import Renderer, Watch
@@ -53,6 +64,7 @@ from proxy.stores.memory import MemoryStore
 from proxy.stores.notices import Notices
 from proxy.stores.result import Result, Store
 from proxy.stores.tiered import TieredStore
+from proxy.tags import original_tags
 from proxy.together import Together
 from proxy.wire import Manners
 from proxy.workers.poison import PoisonList
@@ -97,6 +109,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     # Requests that are on their way may still ask for a mount that is gone.
     bounds, freshness, rechecks = dict(site.bounds), dict(site.freshness), dict(site.rechecks)
     together = Together(settings, metrics)
+    generations = Generations(together.table, Journal(settings.cache / "purges") if settings.cache else None)
     store = _store(settings, budget, metrics, together)
     herd = together.herd(store)
     pools = _pools(settings, budget, metrics, reserve)
@@ -122,6 +135,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         clock=time.time,
         recheck=rechecks.__getitem__,
         outliving=StoredRecords(store),
+        purged=lambda mounted: generations.of(original_tags(mounted)).numbers,
     )
     delivery = Delivery(
         reader=site.reader,
@@ -136,11 +150,16 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         refine=refinement.consider,
         grade="final" if settings.first == "final" else "first",
         clock=time.time,
+        purged=generations.of,
     )
     recent = RecentAnswers(budget.memory_cache // 2, metrics)
     visitors = Visitors(settings.admin_token.get_secret_value() if settings.admin_token else None)
-    manners = Manners(settings.corp, settings.cors_origin)
+    manners = Manners(settings.corp, settings.cors_origin, settings.tag_header)
+    purges = _purges(settings, generations, together.bus, store, recent, metrics)
+    purging = Purging(purges, site.targets, _tokens(settings))
     media = Media(delivery, recent, metrics, manners, visitors, settings.error_pictures)
+    if purges.telling:
+        media.delivered = lambda answer, taken: purges.delivered.remember(answer.path, (taken,), answer.tags)
     status = Status(metrics, visitors, manners, lambda: _readiness(phase, pools))
     pages = Pages(_playground(settings, site, dropped, records), visitors)
     metrics.watch(lambda: [(counted.COALESCED, (), flights.joined)])
@@ -153,6 +172,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         media.delivery = replace(media.delivery, reader=site.reader)
         if pages.playground:
             pages.playground = replace(pages.playground, tree=site.tree, links=site.links)
+        purging.targets, purging.tokens = site.targets, _tokens(others)
         recent.forget()
 
     @asynccontextmanager
@@ -162,6 +182,8 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
             closing.push_async_callback(store.close)
             closing.push_async_callback(origins.close)
             closing.callback(shrunk.close)
+            closing.push_async_callback(purges.close)
+            await purges.start()
             closing.push_async_callback(_close_all, dropped)
             for pool in pools.values():
                 closing.push_async_callback(pool.close, settings.stop_seconds)
@@ -175,7 +197,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
             phase.draining = True
 
     own = {"/health": status.health, "/ready": status.ready, "/metrics": status.prometheus}
-    routes = [*(Route(path, endpoint) for path, endpoint in own.items()), *pages.routes()]
+    routes = [*(Route(path, endpoint) for path, endpoint in own.items()), *pages.routes(), *purging.routes()]
     starlette = Starlette(routes=routes, lifespan=lambda _: running())
     paths = {path.encode() for path in own}
 
@@ -185,11 +207,14 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
             scope["type"] != "http"
             or (scope["raw_path"] in paths and scope["method"] in METHODS)
             or ui.is_below(scope["raw_path"])
+            or purge.is_ours(scope["raw_path"])
         )
         await (starlette if ours else media)(scope, receive, send)
 
     edge = Edge(routed, recent, media.renew)
-    larger = {(b"PUT", ui.DROPPED.encode()): pages.playground.drops.most_bytes} if pages.playground else {}
+    larger = {(b"POST", purge.PLACE.encode()): purge.LARGEST_BODY}
+    if pages.playground:
+        larger[b"PUT", ui.DROPPED.encode()] = pages.playground.drops.most_bytes
     return Application(edge, media, metrics, recent, pools, budget, origins, larger, replace_site, running, phase)
 
 
@@ -220,6 +245,57 @@ def _store(settings: Settings, budget: Budget, metrics: Metrics, together: Toget
     for tier in store.tiers:
         metrics.watch_store(tier.name, tier.stats)
     return store
+
+
+def _purges(
+    settings: Settings,
+    generations: Generations,
+    bus: Bus,
+    store: TieredStore,
+    recent: RecentAnswers,
+    metrics: Metrics,
+) -> Purges:
+    client, delivered = Client(), Delivered()
+    hooks = [
+        Hook(hook.url, hook.header.lower().encode(), hook.secret.get_secret_value().encode() if hook.secret else None)
+        for hook in settings.purge_hooks
+    ]
+
+    def counts(to: str) -> Callable[[str], None]:
+        return lambda outcome: metrics.count(counted.PURGE_REQUESTS, to, outcome)
+
+    metrics.watch(
+        lambda: [
+            (counted.DELIVERED, (), len(delivered)),
+            (counted.DELIVERED_FORGOTTEN, (), delivered.forgotten),
+        ]
+    )
+    return Purges(
+        generations=generations,
+        bus=bus,
+        store=store,
+        forget=recent.forget_tagged,
+        forget_all=recent.forget,
+        delivered=delivered,
+        delivered_file=settings.cache / "delivered" if settings.cache else None,
+        caches=Caches(client, settings.purge_urls, counts("cache")),
+        hooks=Hooks(client, hooks, counts("hook")),
+        told=lambda by: metrics.count(counted.PURGES, by),
+    )
+
+
+def _tokens(settings: Settings) -> Tokens:
+    return Tokens(
+        [
+            Token(
+                token.name,
+                token.secret.get_secret_value(),
+                frozenset(token.scopes),
+                None if token.mounts is None else frozenset(token.mounts),
+            )
+            for token in settings.tokens
+        ]
+    )
 
 
 def _pools(settings: Settings, budget: Budget, metrics: Metrics, reserve: int) -> dict[str, Pool]:

@@ -19,6 +19,7 @@ PROVISIONAL_AGES: Final = (60, 300)
 # Seconds that an error may be kept, by its status; 0 is `no-store`. Explicit, so that no shared cache invents one.
 ERROR_AGES: Final = {
     400: 60,
+    401: 0,
     403: 0,
     404: 10,
     409: 0,

@@ -28,10 +28,11 @@ def secrets(settings: "Settings") -> list[str]:
     """All that the log must not show."""
     from proxy.settings.origins import secrets_of
 
-    tokens = [settings.admin_token] if settings.admin_token else []
+    rings = (settings.keys, settings.tokens, settings.purge_hooks)
+    secrets = [settings.admin_token, *(holder.secret for ring in rings for holder in ring)]
     others = [address for address in (settings.redis, *(tier.address for tier in settings.results)) if address]
     return [
-        *(secret.get_secret_value() for secret in (*(key.secret for key in settings.keys), *tokens)),
+        *(secret.get_secret_value() for secret in secrets if secret),
         *(secret for mount in settings.mounts.values() for secret in secrets_of(mount)),
         *(address.password for address in others if address.password),
     ]

@@ -1,11 +1,13 @@
 """What is known of originals, written down among the results: found after a restart, and by who shares the store."""
 
 import hashlib
+import json
 from contextlib import suppress
 
-from proxy.records import Record, source_tag
+from proxy.records import Record
 from proxy.sources.mounts import Mounted
 from proxy.stores.result import JSON, Result, Store
+from proxy.tags import Numbers, source_tag
 from transforms.headers import Header
 
 
@@ -15,21 +17,22 @@ class StoredRecords:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def recall(self, mounted: Mounted) -> Record | None:
-        kept = await self._store.get(_key(mounted))
+    async def recall(self, mounted: Mounted, purges: Numbers) -> Record | None:
+        kept = await self._store.get(_key(mounted, purges))
         if kept is None:
             return None
         with suppress(KeyError, TypeError, ValueError):  # of a version with other ideas of a record
             return _read(dict(kept.meta))
         return None
 
-    async def keep(self, mounted: Mounted, record: Record) -> None:
+    async def keep(self, mounted: Mounted, purges: Numbers, record: Record) -> None:
         if record.header:
-            await self._store.put(_key(mounted), Result(_written(record, record.header), b""), [source_tag(mounted)])
+            written = Result(_written(record, record.header), b"")
+            await self._store.put(_key(mounted, purges), written, [source_tag(mounted)])
 
-    async def drop(self, mounted: Mounted) -> None:
+    async def drop(self, mounted: Mounted, purges: Numbers) -> None:
         with suppress(Exception):  # what could not be dropped is held against the source's answer
-            await self._store.delete(_key(mounted))
+            await self._store.delete(_key(mounted, purges))
 
 
 def _written(record: Record, header: Header) -> dict[str, JSON]:
@@ -60,5 +63,7 @@ def _read(written: dict[str, JSON]) -> Record:
     )
 
 
-def _key(mounted: Mounted) -> str:
-    return hashlib.sha256(f"darkroom.record.1\n{mounted.name}\n{mounted.key}".encode()).hexdigest()[:40]
+def _key(mounted: Mounted, purges: Numbers) -> str:
+    # What was written before a purge has another name, wherever it is kept.
+    name = f"darkroom.record.1\n{mounted.name}\n{mounted.key}\n{json.dumps(purges)}"
+    return hashlib.sha256(name.encode()).hexdigest()[:40]

@@ -68,6 +68,14 @@ WORKER_STARTS: Final = Metric("darkroom_worker_starts_total", "counter", "Worker
 WORKER_ENDS: Final = Metric("darkroom_worker_ends_total", "counter", "Workers ended, by why.", ("pool", "reason"))
 QUEUE_LENGTH: Final = Metric("darkroom_queue_length", "gauge", "Pieces of work that wait.", ("pool",))
 QUEUE_SECONDS: Final = Metric("darkroom_queue_seconds", "gauge", "Estimated work that waits.", ("pool",))
+PURGES: Final = Metric("darkroom_purges_total", "counter", "Purges, by who said so.", ("by",))
+PURGE_REQUESTS: Final = Metric(
+    "darkroom_purge_requests_total", "counter", "Requests of purges to caches in front and to hooks.", ("to", "outcome")
+)
+DELIVERED: Final = Metric("darkroom_delivered_paths", "gauge", "Paths that caches in front may have.")
+DELIVERED_FORGOTTEN: Final = Metric(
+    "darkroom_delivered_forgotten_total", "counter", "Paths that were forgotten for want of room before any purge."
+)
 BREAKER: Final = Metric(
     "darkroom_breaker_state",
     "gauge",
@@ -118,6 +126,10 @@ METRICS: Final = (
     WORKER_ENDS,
     QUEUE_LENGTH,
     QUEUE_SECONDS,
+    PURGES,
+    PURGE_REQUESTS,
+    DELIVERED,
+    DELIVERED_FORGOTTEN,
     BREAKER,
     REDIS_COMMANDS,
     REDIS_FAILURES,

@@ -15,13 +15,14 @@ from proxy.flights import Flights
 from proxy.sources.mounts import Mounted
 from proxy.sources.source import Original, Stat, Versioned, open_known
 from proxy.stores.result import Result, Store
+from proxy.tags import Numbers, source_tag
 from transforms.errors import BadOriginal, OriginalTooLarge, Refusal, UnsupportedFormat
 from transforms.headers import Header, read_header
 from transforms.limits import Limits
 
 REMEMBERED = 50_000
 PATIENCE = 0.1
-"""Seconds that somebody waits for a source to say that an original is still the same."""
+"""Seconds that somebody waits for a source to say that an original is still the same, if it said so not long ago."""
 HELD_FOR = 86_400.0
 """Seconds for which an original is believed to be the same while its source cannot be asked."""
 
@@ -29,6 +30,9 @@ KEPT_AGAIN_AFTER = 900.0
 """Seconds after which it is written down anew that an original is still the same."""
 BRAKE = 1.0
 """Seconds for which a source is not asked again for an original that it could not tell of, at most."""
+
+Name = tuple[str, str, Numbers]
+"""A mount, a key, and how often the original was purged."""
 
 LASTING = (BadOriginal, OriginalTooLarge, UnsupportedFormat)
 """Refusals that hold for as long as the original stays the same."""
@@ -63,16 +67,19 @@ class Recheck:
     """Whether what the source says of that goes before."""
     missing: float = 0.0
     """For how long an original is believed to be missing."""
+    meanwhile: float = 60.0
+    """For how long beyond that it is believed to be the same while its source takes its time to say so."""
 
 
 class Known(Protocol):
     """Where records outlive the process, and where other machines may find them; it knows less, but never fails."""
 
-    async def recall(self, mounted: Mounted) -> Record | None: ...
+    async def recall(self, mounted: Mounted, purges: Numbers) -> Record | None:
+        """What was written down of an original since it was purged the last time."""
 
-    async def keep(self, mounted: Mounted, record: Record) -> None: ...
+    async def keep(self, mounted: Mounted, purges: Numbers, record: Record) -> None: ...
 
-    async def drop(self, mounted: Mounted) -> None: ...
+    async def drop(self, mounted: Mounted, purges: Numbers) -> None: ...
 
 
 class Records:
@@ -91,17 +98,19 @@ class Records:
         clock: Callable[[], float],
         recheck: Callable[[str], Recheck] = lambda _: Recheck(),
         outliving: Known | None = None,
+        purged: Callable[[Mounted], Numbers] = lambda _: (),
     ) -> None:
         """`passing` are the refusals of sources that say nothing about the original: it may be there all the same.
 
-        `recheck` is by mount.
+        `recheck` is by mount. `purged` says how often an original was purged; what was known of it before is not
+        believed.
         """
         self._store, self._flights, self._probe, self._limits = store, flights, probe, limits
         self._passing, self._clock = passing, clock
-        self._recheck, self._outliving = recheck, outliving
-        self._records: LRUCache[tuple[str, str], Record] = LRUCache(REMEMBERED)
-        self._refused: LRUCache[tuple[str, str], tuple[float, Refusal]] = LRUCache(REMEMBERED)
-        self._doubted: LRUCache[tuple[str, str], bool] = LRUCache(REMEMBERED)
+        self._recheck, self._outliving, self._purged = recheck, outliving, purged
+        self._records: LRUCache[Name, Record] = LRUCache(REMEMBERED)
+        self._refused: LRUCache[Name, tuple[float, Refusal]] = LRUCache(REMEMBERED)
+        self._doubted: LRUCache[Name, bool] = LRUCache(REMEMBERED)
         """Originals of which what is written down is not to be believed, until their source was asked."""
 
     async def find(self, mounted: Mounted) -> Record:
@@ -109,20 +118,21 @@ class Records:
 
         Raises what the source raises.
         """
-        name = (mounted.name, mounted.key)
+        name = self._name(mounted)
         now, rule = self._clock(), self._recheck(mounted.name)
         if rule.missing and (refused := self._refused.get(name)) and now < refused[0]:
             raise copy.copy(refused[1])
-        known = self._records.get(name) or (None if name in self._doubted else await self._recalled(mounted))
+        known = self._records.get(name) or (None if name in self._doubted else await self._recalled(mounted, name))
         if known and _is_fresh(known, rule, now):
             return known
         held = known if known and now - known.checked < HELD_FOR else None
         if held:
             # Whoever comes while the source is being asked takes what is known.
             self._records[name] = replace(held, asked=now)
-        checking = self._flights.share(f"record {mounted.name}\n{mounted.key}", lambda: self._check(mounted, known))
+        checking = self._flights.share("record " + "\n".join(map(str, name)), lambda: self._check(mounted, name, known))
+        patient = held is None or now - held.checked > rule.every + rule.meanwhile
         try:
-            async with asyncio.timeout(PATIENCE if held else None):
+            async with asyncio.timeout(None if patient else PATIENCE):
                 return (await checking)[0]
         except (TimeoutError, Refusal) as error:
             if held and isinstance(error, (TimeoutError, *self._passing)):
@@ -130,7 +140,7 @@ class Records:
             self._brake(name, error, now, rule)
             raise
 
-    def _brake(self, name: tuple[str, str], error: Exception, now: float, rule: Recheck) -> None:
+    def _brake(self, name: Name, error: Exception, now: float, rule: Recheck) -> None:
         """Have it refused from memory for a while."""
         if isinstance(error, self._passing):
             self._refused[name] = now + min(rule.missing, BRAKE), copy.copy(error)
@@ -139,11 +149,14 @@ class Records:
 
     def forget(self, mounted: Mounted) -> None:
         """Ask the source the next time, however short ago it was asked."""
-        name = (mounted.name, mounted.key)
+        name = self._name(mounted)
         self._records.pop(name, None)
         self._refused.pop(name, None)
         if self._outliving and _is_elsewhere(mounted):
             self._doubted[name] = True
+
+    def _name(self, mounted: Mounted) -> Name:
+        return (mounted.name, mounted.key, self._purged(mounted))
 
     async def header(self, mounted: Mounted) -> tuple[Record, Header]:
         """The record and the header of an original that can be used. Raises the refusal of one that cannot."""
@@ -153,7 +166,7 @@ class Records:
         assert record.header
         return record, record.header
 
-    async def _check(self, mounted: Mounted, known: Record | None) -> Record:
+    async def _check(self, mounted: Mounted, name: Name, known: Record | None) -> Record:
         """Ask the source, and learn what has changed."""
         try:
             stat = await mounted.source.stat(mounted.key)
@@ -165,20 +178,20 @@ class Records:
         except self._passing:
             raise
         except Refusal:
-            self.forget(mounted)
+            self._records.pop(name, None)
             if known and self._outliving and _is_elsewhere(mounted):
-                await self._outliving.drop(mounted)
+                self._doubted[name] = True
+                await self._outliving.drop(mounted, name[2])
             raise
-        name = (mounted.name, mounted.key)
-        self._records[name] = record = await self._kept(mounted, record)
+        self._records[name] = record = await self._kept(mounted, name, record)
         self._doubted.pop(name, None)
         return record
 
-    async def _recalled(self, mounted: Mounted) -> Record | None:
+    async def _recalled(self, mounted: Mounted, name: Name) -> Record | None:
         """What was known of an original elsewhere before this process began, or is by another."""
         if self._outliving is None or not _is_elsewhere(mounted):
             return None
-        record = await self._outliving.recall(mounted)
+        record = await self._outliving.recall(mounted, name[2])
         if record is None or (header := record.header) is None:
             return None
         now = self._clock()
@@ -188,17 +201,17 @@ class Records:
         except LASTING as refusal:
             record = replace(record, header=None, refusal=copy.copy(refusal))
         # Unless somebody has asked the source meanwhile.
-        return self._records.setdefault((mounted.name, mounted.key), record)
+        return self._records.setdefault(name, record)
 
-    async def _kept(self, mounted: Mounted, record: Record) -> Record:
+    async def _kept(self, mounted: Mounted, name: Name, record: Record) -> Record:
         """The record, written down if that was not done lately."""
         if self._outliving is None or not _is_elsewhere(mounted) or record.checked - record.kept < KEPT_AGAIN_AFTER:
             return record
         record = replace(record, kept=record.checked)
         if record.refusal:  # it is not to be said that the one before is still there
-            await self._outliving.drop(mounted)
+            await self._outliving.drop(mounted, name[2])
         else:
-            await self._outliving.keep(mounted, record)
+            await self._outliving.keep(mounted, name[2], record)
         return record
 
     async def _learn(self, mounted: Mounted, stat: Stat) -> Record:
@@ -252,8 +265,3 @@ def _read(original: Original) -> Header | None:
 
 def _key(mounted: Mounted, version: str) -> str:
     return hashlib.sha256(f"darkroom.header.1\n{mounted.name}\n{mounted.key}\n{version}".encode()).hexdigest()[:40]
-
-
-def source_tag(mounted: Mounted) -> str:
-    """The tag by which everything made of an original is purged."""
-    return f"source:{hashlib.sha256(f'{mounted.name}/{mounted.key}'.encode()).hexdigest()[:16]}"

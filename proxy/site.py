@@ -9,6 +9,7 @@ from proxy.caching import Freshness
 from proxy.origins import Origins
 from proxy.pages.links import Links
 from proxy.pages.originals import Tree
+from proxy.purging.targets import Targets
 from proxy.reading import Place, Reader
 from proxy.records import Recheck
 from proxy.rendition import Bounds
@@ -38,6 +39,8 @@ class Site:
     rechecks: Mapping[str, Recheck]
     tree: Tree
     links: Links
+    targets: Targets
+    """What can be purged by its name."""
 
     @classmethod
     def of(cls, settings: Settings, origins: Origins, dropped: Mapping[str, DroppedSource]) -> Self:
@@ -67,9 +70,10 @@ class Site:
             }
             | {name: Bounds(Limits(**settings.limits.model_dump()), settings.gps == "keep") for name in dropped},
             {name: _freshness(settings, offer) for name, offer in offers.items()} | dict.fromkeys(dropped, BRIEFLY),
-            {name: _recheck(offer) for name, offer in offers.items()} | dict.fromkeys(dropped, Recheck()),
+            {name: _recheck(settings, offer) for name, offer in offers.items()} | dict.fromkeys(dropped, Recheck()),
             Tree(mounts, tuple(settings.mounts)),
             Links(ring, settings.presets),
+            Targets(mounts.resolve, tuple(settings.mounts), tuple(settings.presets)),
         )
         origins.keep(sources.values())
         return site
@@ -85,12 +89,13 @@ def _place(mount: Offer) -> Place:
     )
 
 
-def _recheck(offer: Mount | Remote) -> Recheck:
+def _recheck(settings: Settings, offer: Mount | Remote) -> Recheck:
     """Folders are asked often, since that costs nothing; other places as they say, if nothing is set."""
-    own = offer.recheck
+    own, meanwhile = offer.recheck, settings.freshness.stale_while_revalidate
     if isinstance(offer, Mount) and offer.folder:
-        return Recheck() if own is None else Recheck(own)
-    return Recheck(RECHECKED_ELSEWHERE if own is None else own, obeys=own is None, missing=MISSING_ELSEWHERE)
+        return Recheck(meanwhile=meanwhile) if own is None else Recheck(own, meanwhile=meanwhile)
+    every = RECHECKED_ELSEWHERE if own is None else own
+    return Recheck(every, obeys=own is None, missing=MISSING_ELSEWHERE, meanwhile=meanwhile)
 
 
 def _freshness(settings: Settings, mount: Offer) -> Freshness:

@@ -21,8 +21,8 @@ RULES: dict[str, set[str]] = {
     # The seams and leaves of the proxy do not know each other.
     "proxy.app": {"*"},
     "proxy.site": {  # a part of it
-        "proxy.caching", "proxy.origins", "proxy.pages", "proxy.reading", "proxy.records", "proxy.rendition",
-        "proxy.settings", "proxy.sources", "signing", "transforms",
+        "proxy.caching", "proxy.origins", "proxy.pages", "proxy.purging", "proxy.reading", "proxy.records",
+        "proxy.rendition", "proxy.settings", "proxy.sources", "signing", "transforms",
     },
     "proxy.origins": {"proxy.s3", "proxy.settings", "proxy.sources"},  # another
     "proxy.together": {  # another
@@ -30,18 +30,23 @@ RULES: dict[str, set[str]] = {
         "proxy.settings", "proxy.stores",
     },
     "proxy.__main__": {"*"},
-    "proxy.warm": {"*"},
+    "proxy.commands": {"*"},
     "proxy.console": {"typer", "proxy.settings"},
     "proxy.warming": {
-        "proxy.delivery", "proxy.reading", "proxy.rendering", "proxy.rendition", "proxy.stores", "signing",
+        "httpx", "proxy.delivery", "proxy.reading", "proxy.rendering", "proxy.rendition", "proxy.stores", "signing",
         "transforms",
     },
     "proxy.reference": {"proxy.errors", "proxy.settings", "transforms"},
     "proxy.greeting": {"proxy.settings", "signing", "transforms"},
     "proxy.handlers": {
         "starlette", "structlog", "proxy.answer", "proxy.delivery", "proxy.edge", "proxy.errors", "proxy.failures",
-        "proxy.log", "proxy.metrics", "proxy.negotiation", "proxy.pages", "proxy.stores", "proxy.wire",
+        "proxy.log", "proxy.metrics", "proxy.negotiation", "proxy.pages", "proxy.purging", "proxy.stores", "proxy.wire",
     },
+    "proxy.purging": {
+        "httpcore", "proxy.coordination", "proxy.failures", "proxy.negotiation", "proxy.sources", "proxy.stores",
+        "proxy.tags",
+    },
+    "proxy.tags": {"proxy.sources"},
     "proxy.pages": {"proxy.failures", "proxy.reference", "proxy.sources", "signing", "transforms"},
     "proxy.edge": {
         "cachetools", "proxy.answer", "proxy.caching", "proxy.log", "proxy.metrics", "proxy.negotiation",
@@ -56,22 +61,27 @@ RULES: dict[str, set[str]] = {
     "proxy.delivery": {
         "proxy.answer", "proxy.caching", "proxy.failures", "proxy.flights", "proxy.herd", "proxy.negotiation",
         "proxy.pressure", "proxy.reading", "proxy.records", "proxy.rendering", "proxy.rendition", "proxy.sources",
-        "proxy.stores", "transforms",
+        "proxy.stores", "proxy.tags", "transforms",
     },
     "proxy.pressure": {
-        "cachetools", "proxy.failures", "proxy.negotiation", "proxy.rendition", "proxy.stores", "transforms",
+        "cachetools", "proxy.failures", "proxy.negotiation", "proxy.rendition", "proxy.stores", "proxy.tags",
+        "transforms",
     },
     "proxy.shrunk": {"structlog", "proxy.failures", "proxy.stores", "transforms"},
     "proxy.rendering": {
         "proxy.rendition", "proxy.shrunk", "proxy.sources", "proxy.stores", "proxy.workers", "transforms",
     },
     "proxy.rendition": {
-        "proxy.failures", "proxy.negotiation", "proxy.reading", "proxy.records", "proxy.sources", "signing",
-        "transforms",
+        "proxy.failures", "proxy.negotiation", "proxy.reading", "proxy.records", "proxy.sources", "proxy.tags",
+        "signing", "transforms",
     },
-    "proxy.reading": {"cachetools", "proxy.failures", "proxy.policy", "proxy.sources", "signing", "transforms"},
-    "proxy.records": {"cachetools", "proxy.failures", "proxy.flights", "proxy.sources", "proxy.stores", "transforms"},
-    "proxy.known": {"proxy.records", "proxy.sources", "proxy.stores", "transforms"},
+    "proxy.reading": {
+        "cachetools", "proxy.failures", "proxy.policy", "proxy.sources", "proxy.tags", "signing", "transforms",
+    },
+    "proxy.records": {
+        "cachetools", "proxy.failures", "proxy.flights", "proxy.sources", "proxy.stores", "proxy.tags", "transforms",
+    },
+    "proxy.known": {"proxy.records", "proxy.sources", "proxy.stores", "proxy.tags", "transforms"},
     "proxy.policy": {"proxy.failures", "transforms"},
     "proxy.sources.http": {
         "cachetools", "httpcore", "httpcore2", "idna", "structlog", "proxy.breaker", "proxy.failures", "proxy.sources",

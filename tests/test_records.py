@@ -391,5 +391,5 @@ async def test_a_record_of_another_age_is_none(far: Far) -> None:
     known = StoredRecords(far.store)
     (key,) = [key for key in far.store._kept if "version" in (await far.store.get(key)).meta]  # type: ignore[union-attr]
     await far.store.put(key, Result({"version": "1", "header": "png"}, b""))
-    assert await known.recall(far.mounted()) is None
+    assert await known.recall(far.mounted(), ()) is None
     assert await far.width(far.fresh()) == 60

@@ -61,7 +61,7 @@ STORES: dict[str, Factory] = {
     "s3 by boto3": s3_store(fast=False),
     "s3 by obstore": s3_store(fast=True),
 }
-"""One line for each kind; a server that it needs is a fixture of the session, asked for by name."""
+"""One line for each kind; a server that it needs is a fixture that all tests share, asked for by name."""
 
 TAGGED = [name for name in STORES if not name.startswith("s3")]
 """Those that find what bears a tag."""

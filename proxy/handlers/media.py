@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
 
@@ -17,7 +18,7 @@ from proxy.failures import Looped
 from proxy.handlers.visitors import Visitors
 from proxy.log import request_id
 from proxy.metrics import Metrics
-from proxy.negotiation import VARY, bucket
+from proxy.negotiation import VARY, Bucket, bucket
 from proxy.stores.result import FileBody
 from proxy.wire import Headers, Manners, Message, message
 
@@ -59,6 +60,8 @@ class Media:
     manners: Manners
     visitors: Visitors
     error_pictures: bool
+    delivered: Callable[[Answer, Bucket], None] = lambda _answer, _taken: None
+    """Told of every answer that caches in front may keep."""
     queries: Once = field(default_factory=Once)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,6 +111,8 @@ class Media:
         answer = await self.delivery.answer(
             Ask(path, accept, fields.get(b"if-none-match"), fields.get(b"if-modified-since"), inside)
         )
+        if answer.tags and answer.lifetime.seconds:
+            self.delivered(answer, bucket(accept))
         sent = message(answer, fields, self.manners, inside)
         if sent.status == 200:
             self.recent.remember(path, bucket(accept), answer, sent.headers, generation)

@@ -13,6 +13,7 @@ from proxy.settings.declare import Table, setting
 from proxy.settings.limits import Limits
 from proxy.settings.mounts import Keys, Mounts, Offer, Presets, Remote
 from proxy.settings.origins import said
+from proxy.settings.purging import Addresses, FieldName, Hooks, Tokens
 from proxy.settings.tiers import LARGEST_BODY, RedisURL, Tier, Tiers
 from proxy.settings.units import Bytes, Seconds, Whole
 
@@ -63,6 +64,9 @@ class Settings(BaseSettings):
     keys: Keys = setting((), "Secrets of signed URLs, newest first.", example='["new", "old"]')
     admin_token: SecretStr | None = setting(
         None, "Opens /metrics and the like to others than this machine.", shown="none", min_length=16
+    )
+    tokens: Tokens = setting(
+        (), "Who may purge.", example='[{name = "deploy", secret = "…", mounts = ["photos"]}]', shown="nobody"
     )
     presets: Presets = setting({}, "Named steps: `card` is used as `t_card`.", example='{card = "w_600,f_auto"}')
     mounts: Mounts = setting(
@@ -137,6 +141,15 @@ class Settings(BaseSettings):
     corp: Literal["cross-origin", "same-site", "same-origin"] = setting(
         "cross-origin", "Pages that may show pictures at all."
     )
+    tag_header: FieldName = setting(
+        "Cache-Tag", "Header field with the tags that an answer is purged by.", example="Surrogate-Key"
+    )
+    purge_urls: Addresses = setting(
+        (),
+        "Where nginx drops a path that stands behind; asked for each path that was answered and is purged.",
+        example='["http://127.0.0.1:8080/purge"]',
+    )
+    purge_hooks: Hooks = setting((), "Who is told of every purge, such as a CDN.")
     gps: Literal["drop", "keep"] = setting("drop", "Whether `f_json` tells where a photograph was taken.")
     playground: bool = setting(True, "Whether there is a page at /ui/ for this machine, or with the admin token.")
     error_pictures: bool = setting(False, "Errors are shown as pictures: for development.")
@@ -176,6 +189,14 @@ class Settings(BaseSettings):
         if len({key.secret.get_secret_value() for key in keys}) < len(keys):
             raise said("the same secret is there twice")
         return keys
+
+    @field_validator("tokens")
+    @classmethod
+    def _each_token_once(cls, tokens: Tokens) -> Tokens:
+        for values in ([token.name for token in tokens], [token.secret.get_secret_value() for token in tokens]):
+            if len(set(values)) < len(values):
+                raise said("the same name or secret is there twice")
+        return tokens
 
     @field_validator("redis_prefix")
     @classmethod
@@ -222,6 +243,9 @@ class Settings(BaseSettings):
                 yield f"keys.{number}.policy.presets", "preset", name, self.presets
             for name in key.policy.mounts or ():
                 yield f"keys.{number}.policy.mounts", "mount", name, {*self.mounts, *((REMOTE,) if self.remote else ())}
+        for number, token in enumerate(self.tokens):
+            for name in token.mounts or ():
+                yield f"tokens.{number}.mounts", "mount", name, {*self.mounts, *((REMOTE,) if self.remote else ())}
         for name, offer in offers.items():
             for preset in (*(offer.presets or ()), *((offer.default_preset,) if offer.default_preset else ())):
                 yield f"{name}.presets", "preset", preset, self.presets

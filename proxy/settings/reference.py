@@ -13,7 +13,10 @@ from proxy.settings.mounts import Mount, Remote
 from proxy.settings.units import write
 
 PREFIX = "DARKROOM_"
-SECRET = ("keys", "admin_token", "access_key", "secret_key", "headers", "redis", "results")
+SECRET = (
+    *("keys", "admin_token", "tokens", "purge_hooks"),
+    *("access_key", "secret_key", "headers", "redis", "results"),
+)
 """Settings whose values are never shown, whatever is wrong with them."""
 
 
@@ -97,7 +100,7 @@ def _flat(value: object, path: str) -> Iterator[tuple[str, str]]:
         case SecretStr():
             yield path, "(secret)"
         case BaseModel():
-            some = path.startswith(("keys.", "mounts.")) or path == "remote"
+            some = path.startswith(("keys.", "mounts.", "tokens.", "purge_hooks.")) or path == "remote"
             for name in type(value).model_fields:
                 if not some or name in value.model_fields_set:
                     yield from _flat(getattr(value, name), f"{path}.{name}" if path else name)

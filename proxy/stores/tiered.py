@@ -97,13 +97,19 @@ class TieredStore:
         for tier in reversed(self.tiers):
             if isinstance(tier, Tagged):
                 try:
-                    most = max(most, await tier.delete_tagged(tag))
+                    most = max(most, await self.delete_tagged_in(tier, tag))
                 except Exception as error:
                     errors.append(error)
-                self._changes += 1
         if errors:
             raise errors[0]
         return most
+
+    async def delete_tagged_in(self, tier: Tagged, tag: str) -> int:
+        """Forget every result of one of the stores that bears the tag; how many. Raises what the store raises."""
+        try:
+            return await tier.delete_tagged(tag)
+        finally:
+            self._changes += 1
 
     def stats(self) -> Stats:
         """Hits, misses and failures of all together; each of `tiers` has its own."""
