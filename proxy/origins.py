@@ -37,17 +37,22 @@ def _place(settings: Settings, name: str, mount: Mount) -> Place:
     if not mount.url.startswith("s3:"):
         headers = {name: value.get_secret_value() for name, value in mount.headers.items()}
         return _web(settings, where, mount, url=mount.url, hosts=mount.hosts, headers=headers)
-    secrets = {"access_key": mount.access_key, "secret_key": mount.secret_key}
+    keys = {"access_key": mount.access_key, "secret_key": mount.secret_key}
+    asked = {
+        "endpoint": mount.endpoint,
+        "region": mount.region,
+        "path_style": mount.path_style,
+        "connect_seconds": mount.connect_seconds,
+        "first_byte_seconds": mount.first_byte_seconds,
+        "total_seconds": mount.total_seconds,
+    }
     try:
         return S3Place.read(
             mount.url,
-            endpoint=mount.endpoint,
-            region=mount.region,
-            path_style=mount.path_style,
-            connect_seconds=mount.connect_seconds,
-            first_byte_seconds=mount.first_byte_seconds,
-            total_seconds=mount.total_seconds,
-            **{name: secret.get_secret_value() for name, secret in secrets.items() if secret},
+            {name: value for name, value in asked.items() if value is not None},
+            # What is set goes before what the address says, and that before the defaults.
+            **{name: value for name, value in asked.items() if name in mount.model_fields_set},
+            **{name: secret.get_secret_value() for name, secret in keys.items() if secret},
         )
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
@@ -117,8 +122,8 @@ class Origins:
 
     async def close(self) -> None:
         self._sources.clear()
-        for finalizer in list(self._unclosed):
-            if (found := finalizer.detach()) and isinstance(found[0], Closed):
+        while self._unclosed:
+            if (found := self._unclosed.pop().detach()) and isinstance(found[0], Closed):
                 await found[0].close()
         await asyncio.gather(*self._closing, return_exceptions=True)
         await self._copies.close()

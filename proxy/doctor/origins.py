@@ -1,7 +1,7 @@
 """Whether places elsewhere can be reached, and whether they let us have originals."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
 
 from proxy.doctor.check import Check
@@ -49,22 +49,30 @@ async def _asked(name: str, url: str, place: S3Place | HttpPlace) -> Check:
         url += " with boto3's own credentials"
     remote = opened(place)
     try:
-        try:
-            await remote.stat(PROBE)
-        except NoSuchOriginal:
-            pass
-        except Refusal as refusal:
-            return _fault(name, url, refusal)
+        refused, unlisted = await _refusal(remote.stat(PROBE)), None
         if isinstance(remote, Listed):
-            try:
-                await remote.listing("", 1, lambda _: True)
-            except Refusal as refusal:
-                said = f"{url} answers, and lets nobody list it: {_why(refusal)}"
-                return Check(name, "warn", said, "allow s3:ListBucket for the playground and `darkroom warm --all`")
-        return Check(name, "ok", f"{url} answers")
+            unlisted = await _refusal(remote.listing("", 1, lambda _: True))
     finally:
         if isinstance(remote, Closed):
             await remote.close()
+    if refused:
+        # An answer to HEAD has no body, and says no more than a status.
+        return _fault(name, url, unlisted or refused)
+    if unlisted:
+        said = f"{url} answers, and lets nobody list it: {_why(unlisted)}"
+        return Check(name, "warn", said, "allow s3:ListBucket, for the playground and `darkroom warm --all`")
+    return Check(name, "ok", f"{url} answers{', and can be listed' if isinstance(remote, Listed) else ''}")
+
+
+async def _refusal(answer: Awaitable[object]) -> Refusal | None:
+    """What a place refuses; that something is missing there is none."""
+    try:
+        await answer
+    except NoSuchOriginal:
+        return None
+    except Refusal as refusal:
+        return refusal
+    return None
 
 
 def _fault(name: str, url: str, refusal: Refusal) -> Check:
