@@ -17,6 +17,7 @@ import pytest
 from proxy.breaker import Breaker
 from proxy.failures import NoSuchOriginal, OriginFailed, OriginTimedOut
 from proxy.s3.bucket import Bucket
+from proxy.s3.errors import TimedOut
 from proxy.s3.place import S3Place
 from proxy.sources.s3 import S3Source
 from tests.origin_stub import Asked, Origin, Script, origin
@@ -236,6 +237,16 @@ async def test_who_fails_again_and_again_is_left_alone_for_a_while(
     site.scripts["/b/pre/cat.jpg"] = GOOD
     for _ in range(3):
         assert (await source.fetch("cat.jpg", io.BytesIO())).size == len(BODY)
+
+
+@pytest.mark.parametrize("fast", [False, True], ids=["boto3", "obstore"])
+async def test_who_waited_too_long_for_others_does_not_speak_against_the_bucket(site: Origin, fast: bool) -> None:
+    site.scripts["/b/pre/cat.jpg"] = replace(GOOD, delay=0.1)
+    bucket = bucket_at(site.port, fast, total_seconds=2, connections=1)
+    results = await asyncio.gather(*(bucket.head("cat.jpg") for _ in range(40)), return_exceptions=True)
+    assert any(isinstance(result, TimedOut) for result in results)
+    assert bucket.breaker.state == "closed"
+    await bucket.close()
 
 
 async def test_missing_and_damaged_originals_do_not_speak_against_the_bucket(site: Origin, source: S3Source) -> None:

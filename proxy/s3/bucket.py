@@ -14,7 +14,7 @@ from typing import BinaryIO, Self, TypeAlias, TypeVar
 
 from proxy.breaker import Breaker, BreakerOpen
 from proxy.s3 import swift, thorough
-from proxy.s3.errors import DOWN, PASSING, TimedOut, Unavailable
+from proxy.s3.errors import DOWN, PASSING, Slow, TimedOut, Unavailable
 from proxy.s3.found import Found
 from proxy.s3.place import S3Place
 from proxy.s3.swift import Swift, Unproven
@@ -201,14 +201,28 @@ class Bucket:
 
     async def _try(self, way: Way[T], end: float) -> T:
         try:
+            async with asyncio.timeout_at(end):
+                await self._room.acquire()
+        except TimeoutError:
+            raise TimedOut("others were served until the time was over") from None
+        try:
             with self.breaker.attempt(*DOWN):
-                try:
-                    async with asyncio.timeout_at(end), self._room:
-                        return await way()
-                except TimeoutError:
-                    raise TimedOut("the time for all tries is over") from None
+                return await self._in_time(way, end)
         except BreakerOpen:
             raise Unavailable("it has failed too often just now") from None
+        finally:
+            self._room.release()
+
+    async def _in_time(self, way: Way[T], end: float) -> T:
+        """Raises Slow where the bucket had its time, TimedOut where little of it was left."""
+        clock, place = asyncio.get_running_loop().time, self.place
+        begun = clock()
+        try:
+            async with asyncio.timeout_at(end):
+                return await way()
+        except TimeoutError:
+            had_time = clock() - begun >= min(place.first_byte_seconds, place.total_seconds)
+            raise (Slow if had_time else TimedOut)("the time for all tries is over") from None
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)

@@ -7,7 +7,19 @@ from datetime import datetime
 from functools import cache
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
-from proxy.s3.errors import Changed, Damaged, Denied, Exists, Missing, PastEnd, Refused, S3Error, TimedOut, Unavailable
+from proxy.s3.errors import (
+    Changed,
+    Damaged,
+    Denied,
+    Exists,
+    Missing,
+    PastEnd,
+    Refused,
+    S3Error,
+    Slow,
+    TimedOut,
+    Unavailable,
+)
 from proxy.s3.found import Found, Proof, digest_of, split
 from proxy.s3.place import S3Place
 
@@ -172,7 +184,7 @@ def _said(changed: type[S3Error] = Changed) -> Iterator[None]:
         kind = _CODES.get(code) or _STATUSES.get(status) or (Unavailable if status >= 500 else Refused)
         raise (changed if kind is Changed else kind)(f"{status} {code}") from None
     except (boto.ReadTimeoutError, boto.ConnectTimeoutError, wire.TimeoutError) as error:
-        raise TimedOut(type(error).__name__) from None
+        raise Slow(type(error).__name__) from None
     except (boto.HTTPClientError, boto.ConnectionError, wire.HTTPError) as error:
         raise Unavailable(type(error).__name__) from None
     except boto.BotoCoreError as error:
