@@ -122,7 +122,9 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         clock=time.time,
         recheck=rechecks.__getitem__,
         outliving=StoredRecords(store),
+        tell=together.tell_of_records,
     )
+    together.hear_of_records(records.hear)
     delivery = Delivery(
         reader=site.reader,
         records=records,

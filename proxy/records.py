@@ -91,14 +91,15 @@ class Records:
         clock: Callable[[], float],
         recheck: Callable[[str], Recheck] = lambda _: Recheck(),
         outliving: Known | None = None,
+        tell: Callable[[str, str, str], None] = lambda mount, key, version: None,
     ) -> None:
         """`passing` are the refusals of sources that say nothing about the original: it may be there all the same.
 
-        `recheck` is by mount.
+        `recheck` is by mount. `tell` is called with the mount, key and version of an original that has changed.
         """
         self._store, self._flights, self._probe, self._limits = store, flights, probe, limits
         self._passing, self._clock = passing, clock
-        self._recheck, self._outliving = recheck, outliving
+        self._recheck, self._outliving, self._tell = recheck, outliving, tell
         self._records: LRUCache[tuple[str, str], Record] = LRUCache(REMEMBERED)
         self._refused: LRUCache[tuple[str, str], tuple[float, Refusal]] = LRUCache(REMEMBERED)
         self._doubted: LRUCache[tuple[str, str], bool] = LRUCache(REMEMBERED)
@@ -145,6 +146,15 @@ class Records:
         if self._outliving and _is_elsewhere(mounted):
             self._doubted[name] = True
 
+    def hear(self, mount: str, key: str, version: str) -> None:
+        """Ask the source the next time, unless this version is known: another server has seen it.
+
+        If the source cannot be asked then, what is known still holds.
+        """
+        known = self._records.get((mount, key))
+        if known and known.version != version:
+            self._records[mount, key] = replace(known, asked=0.0, fresh=0.0)
+
     async def header(self, mounted: Mounted) -> tuple[Record, Header]:
         """The record and the header of an original that can be used. Raises the refusal of one that cannot."""
         record = await self.find(mounted)
@@ -172,6 +182,8 @@ class Records:
         name = (mounted.name, mounted.key)
         self._records[name] = record = await self._kept(mounted, record)
         self._doubted.pop(name, None)
+        if known and known.version != record.version:
+            self._tell(*name, record.version)
         return record
 
     async def _recalled(self, mounted: Mounted) -> Record | None:
