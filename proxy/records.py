@@ -66,16 +66,18 @@ class Records:
         clock: Callable[[], float],
         recheck: Callable[[str], Recheck] = lambda _: Recheck(),
         outliving: Known | None = None,
-        purged: Callable[[Mounted], Numbers] = lambda _: (),
+        purged: Callable[[str, str], Numbers] = lambda mount, key: (),
+        tell: Callable[[str, str, str], None] = lambda mount, key, version: None,
     ) -> None:
         """`passing` are the refusals of sources that say nothing about the original: it may be there all the same.
 
-        `recheck` is by mount. `purged` says how often an original was purged; what was known of it before is not
-        believed.
+        `recheck` is by mount. `purged` says how often an original was purged, by mount and key; what was known of it
+        before is not believed. `tell` is called with the mount, key and version of an original that has changed.
         """
         self._store, self._flights, self._probe, self._limits = store, flights, probe, limits
         self._passing, self._clock = passing, clock
         self._recheck, self._outliving, self._purged = recheck, outliving, purged
+        self._tell = tell
         self._records: LRUCache[Name, Record] = LRUCache(REMEMBERED)
         self._refused: LRUCache[Name, tuple[float, Refusal]] = LRUCache(REMEMBERED)
         self._doubted: LRUCache[Name, bool] = LRUCache(REMEMBERED)
@@ -123,8 +125,18 @@ class Records:
         if self._outlives(mounted):
             self._doubted[name] = True
 
+    def hear(self, mount: str, key: str, version: str) -> None:
+        """Ask the source the next time, unless this version is known: another server has seen it.
+
+        If the source cannot be asked then, what is known still holds.
+        """
+        name = (mount, key, self._purged(mount, key))
+        known = self._records.get(name)
+        if known and known.version != version:
+            self._records[name] = replace(known, asked=0.0, fresh=0.0)
+
     def _name(self, mounted: Mounted) -> Name:
-        return (mounted.name, mounted.key, self._purged(mounted))
+        return (mounted.name, mounted.key, self._purged(mounted.name, mounted.key))
 
     async def header(self, mounted: Mounted) -> tuple[Record, Header]:
         """The record and the header of an original that can be used. Raises the refusal of one that cannot."""
@@ -153,6 +165,8 @@ class Records:
             raise
         self._records[name] = record = await self._kept(mounted, name, record)
         self._doubted.pop(name, None)
+        if known and known.version != record.version:
+            self._tell(mounted.name, mounted.key, record.version)
         return record
 
     def _outlives(self, mounted: Mounted) -> bool:

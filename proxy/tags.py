@@ -43,8 +43,12 @@ NEVER: Final = Purged()
 
 def address(mounted: Mounted) -> str:
     """An original as a URL names it."""
-    elsewhere = mounted.name == "remote" and mounted.key.startswith(("https://", "http://"))
-    return mounted.key if elsewhere or not mounted.name else f"{mounted.name}/{mounted.key}"
+    return _address(mounted.name, mounted.key)
+
+
+def _address(mount: str, key: str) -> str:
+    elsewhere = mount == "remote" and key.startswith(("https://", "http://"))
+    return key if elsewhere or not mount else f"{mount}/{key}"
 
 
 def source_tag(mounted: Mounted) -> str:
@@ -73,13 +77,14 @@ def preset_tag(name: str) -> str:
 
 def original_tags(mounted: Mounted) -> tuple[str, ...]:
     """The tags that are on everything made of an original, whatever is made of it."""
-    return _original_tags(mounted.name, mounted.key, address(mounted))
+    return tags_of(mounted.name, mounted.key)
 
 
 @lru_cache(maxsize=10_000)
-def _original_tags(name: str, key: str, address: str) -> tuple[str, ...]:
-    folders = [prefix_tag(folder) for folder in islice(folders_of(address), DEEPEST)]
-    return (f"source:{_hash(f'{name}/{key}')}", mount_tag(name), *folders)
+def tags_of(mount: str, key: str) -> tuple[str, ...]:
+    """The same by the name of the mount and the key on it."""
+    folders = [prefix_tag(folder) for folder in islice(folders_of(_address(mount, key)), DEEPEST)]
+    return (f"source:{_hash(f'{mount}/{key}')}", mount_tag(mount), *folders)
 
 
 def folders_of(address: str) -> Iterator[str]:

@@ -60,7 +60,7 @@ RULES: dict[str, set[str]] = {
     "proxy.answer": {"proxy.caching", "proxy.stores"},
     "proxy.delivery": {
         "proxy.answer", "proxy.caching", "proxy.failures", "proxy.flights", "proxy.herd", "proxy.negotiation",
-        "proxy.pressure", "proxy.reading", "proxy.records", "proxy.rendering", "proxy.rendition", "proxy.sources",
+        "proxy.pressure", "proxy.reading", "proxy.record", "proxy.records", "proxy.rendering", "proxy.rendition", "proxy.sources",
         "proxy.stores", "proxy.tags", "transforms",
     },
     "proxy.pressure": {
