@@ -27,7 +27,9 @@ from proxy.handlers.media import METHODS, Media
 from proxy.handlers.pages import Pages
 from proxy.handlers.status import Status
 from proxy.handlers.visitors import Visitors
+from proxy.known import StoredRecords
 from proxy.metrics import Metrics
+from proxy.origins import Origins
 from proxy.pages import dropping
 from proxy.pages.dropping import Drops
 from proxy.pages.playground import Playground
@@ -41,12 +43,13 @@ from proxy.server import Phase
 from proxy.settings import Settings
 from proxy.shrunk import ShrunkOriginals
 from proxy.site import Site
+from proxy.sources.copies import Copies
 from proxy.sources.dropped import DroppedSource
-from proxy.sources.file import FileSource
 from proxy.sources.mounts import Mounted
 from proxy.sources.source import Closed
 from proxy.stores.disk import DiskStore
 from proxy.stores.memory import MemoryStore
+from proxy.stores.notices import Notices
 from proxy.stores.result import Store
 from proxy.stores.tiered import TieredStore
 from proxy.wire import Manners
@@ -72,6 +75,7 @@ class Application:
     recent: RecentAnswers
     pools: Mapping[str, Pool]
     budget: Budget
+    origins: Origins
     larger_bodies: Mapping[tuple[bytes, bytes], int]
     """Bytes of the bodies that are read, by method and path."""
     replace: Callable[[Settings], None]
@@ -85,11 +89,11 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     """A server, `reserve` of whose workers do short work alone. Raises BudgetError, BadKey, OSError and ValueError."""
     budget = budget or plan_budget(settings, find_machine())
     metrics, phase, flights = Metrics(), Phase(), Flights()
-    sources: dict[Path, FileSource] = {}
+    origins = _origins(settings, metrics)
     dropped = {dropping.MOUNT: DroppedSource()} if settings.playground else {}
-    site = Site.of(settings, sources, dropped)
+    site = Site.of(settings, origins, dropped)
     # Requests that are on their way may still ask for a mount that is gone.
-    bounds, freshness = dict(site.bounds), dict(site.freshness)
+    bounds, freshness, rechecks = dict(site.bounds), dict(site.freshness), dict(site.rechecks)
     store = _store(settings, budget, metrics)
     pools = _pools(settings, budget, metrics, reserve)
     shrunk = ShrunkOriginals(budget.pixels, room_for_pixels())
@@ -112,6 +116,8 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         lambda mount: bounds[mount].limits,
         passing=(OriginFailed, OriginTimedOut),
         clock=time.time,
+        recheck=rechecks.__getitem__,
+        outliving=StoredRecords(store),
     )
     delivery = Delivery(
         reader=site.reader,
@@ -135,9 +141,10 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     metrics.watch(lambda: [(counted.COALESCED, (), flights.joined)])
 
     def replace_site(others: Settings) -> None:
-        site = Site.of(others, sources, dropped)
+        site = Site.of(others, origins, dropped)
         bounds.update(site.bounds)
         freshness.update(site.freshness)
+        rechecks.update(site.rechecks)
         media.delivery = replace(media.delivery, reader=site.reader)
         if pages.playground:
             pages.playground = replace(pages.playground, tree=site.tree, links=site.links)
@@ -147,7 +154,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     async def running() -> AsyncIterator[None]:
         async with AsyncExitStack() as closing:
             closing.push_async_callback(store.close)
-            closing.push_async_callback(_close_all, sources)
+            closing.push_async_callback(origins.close)
             closing.callback(shrunk.close)
             closing.push_async_callback(_close_all, dropped)
             for pool in pools.values():
@@ -175,12 +182,24 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
 
     edge = Edge(routed, recent, media.renew)
     larger = {(b"PUT", ui.DROPPED.encode()): pages.playground.drops.most_bytes} if pages.playground else {}
-    return Application(edge, media, metrics, recent, pools, budget, larger, replace_site, running, phase)
+    return Application(edge, media, metrics, recent, pools, budget, origins, larger, replace_site, running, phase)
 
 
 async def _close_all(sources: Mapping[Any, Closed]) -> None:
     for source in sources.values():
         await source.close()
+
+
+def _origins(settings: Settings, metrics: Metrics) -> Origins:
+    trouble = Notices("proxy.sources.copies").trouble
+    copies = Copies(settings.cache / "originals" if settings.cache else None, int(settings.originals_bytes), trouble)
+    metrics.watch_store("originals", copies.stats)
+
+    def told(mount: str, outcome: str, size: int) -> None:
+        metrics.count(counted.FETCHES, mount or "/", outcome)
+        metrics.count(counted.FETCHED_BYTES, mount or "/", by=size)
+
+    return Origins(copies, told)
 
 
 def _store(settings: Settings, budget: Budget, metrics: Metrics) -> TieredStore:

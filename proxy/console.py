@@ -26,8 +26,11 @@ def settings_of(config: Path | None, **overrides: Any) -> "Settings":
 
 def secrets(settings: "Settings") -> list[str]:
     """All that the log must not show."""
+    from proxy.settings.origins import secrets_of
+
     tokens = [settings.admin_token] if settings.admin_token else []
-    return [secret.get_secret_value() for secret in (*(key.secret for key in settings.keys), *tokens)]
+    ours = [secret.get_secret_value() for secret in (*(key.secret for key in settings.keys), *tokens)]
+    return ours + [secret for mount in settings.mounts.values() for secret in secrets_of(mount)]
 
 
 def failed(text: str) -> typer.Exit:

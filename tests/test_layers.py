@@ -21,9 +21,10 @@ RULES: dict[str, set[str]] = {
     # The seams and leaves of the proxy do not know each other.
     "proxy.app": {"*"},
     "proxy.site": {  # a part of it
-        "proxy.caching", "proxy.pages", "proxy.reading", "proxy.rendition", "proxy.settings", "proxy.sources",
-        "signing", "transforms",
+        "proxy.caching", "proxy.origins", "proxy.pages", "proxy.reading", "proxy.records", "proxy.rendition",
+        "proxy.settings", "proxy.sources", "signing", "transforms",
     },
+    "proxy.origins": {"proxy.s3", "proxy.settings", "proxy.sources"},  # another
     "proxy.__main__": {"*"},
     "proxy.warm": {"*"},
     "proxy.console": {"typer", "proxy.settings"},
@@ -87,7 +88,10 @@ RULES: dict[str, set[str]] = {
     "proxy.metrics": {"prometheus_client"},
     "proxy.settings": {"pydantic", "pydantic_core", "pydantic_settings", "signing", "transforms"},
     "proxy.budget": {"proxy.settings"},
-    "proxy.doctor": {"proxy.budget", "proxy.workers", "proxy.settings", "signing", "transforms"},
+    "proxy.doctor": {
+        "proxy.budget", "proxy.failures", "proxy.origins", "proxy.s3", "proxy.settings", "proxy.sources",
+        "proxy.workers", "signing", "transforms",
+    },
     "proxy": set(),
 }
 # fmt: on

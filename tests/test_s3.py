@@ -377,7 +377,9 @@ async def test_a_bucket_that_is_not_there_has_no_originals(seaweed_server: Seawe
     source = S3Source(s3_bucket(seaweed_server, fast=fast, url=seaweed_server.url(bucket="nowhere")))
     with pytest.raises(NoSuchOriginal):
         await source.stat("cat.jpg")
-    with pytest.raises(OriginFailed):
+    with pytest.raises(NoSuchOriginal):
+        await source.fetch("cat.jpg", io.BytesIO())
+    with pytest.raises(NoSuchOriginal):
         await source.listing("", 10, is_jpeg)
     await source.close()
 

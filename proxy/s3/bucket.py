@@ -43,7 +43,8 @@ class Bucket:
         self.breaker = breaker or Breaker()
         self._thorough = thorough
         self._swift: Swift | None = None
-        self._proving = True
+        # Whether ETags prove what obstore reads, which sees no other checksum.
+        self._proving = place.etags == "md5"
         self._threads = ThreadPoolExecutor(place.at_once, f"s3-{place.bucket}")
         self._room = asyncio.Semaphore(place.at_once)
         self._spare = _SPARE
@@ -85,19 +86,25 @@ class Bucket:
             finally:
                 stopped.set()
 
+        unproven = False
+
         async def swiftly() -> Found:
+            nonlocal unproven
             assert self._swift
             try:
                 return await self._swift.get(key, begin, version, part)
-            except Unproven as unproven:
-                found = await thoroughly()
-                if unproven.looked:
-                    self._proving = False
-                    log.warning("ETags of the bucket %s prove nothing; it is read by boto3 alone", self.place.bucket)
-                return found
+            except Unproven as error:
+                unproven = error.looked
+                raise
 
-        quick = self._swift and swift.takes(self.place.prefix + key) and (self._proving or part)
-        return await self._tried([swiftly, thoroughly] if quick else [thoroughly])
+        if not self._swift or not swift.takes(self.place.prefix + key) or not (self._proving or part):
+            return await self._tried([thoroughly])
+        found = await self._tried([swiftly, thoroughly])
+        if unproven:
+            # The bytes are true, so it is the ETags here that are no MD5: each would be read twice.
+            self._proving = False
+            log.warning("ETags of the bucket %s prove nothing; it is read by boto3 alone", self.place.bucket)
+        return found
 
     async def put(
         self,
@@ -156,6 +163,9 @@ class Bucket:
         while True:
             try:
                 return await self._try(ways[min(number, len(ways) - 1)], end)
+            except Unproven:
+                number += 1  # nothing failed: the next way can tell
+                continue
             except PASSING:
                 pause = _PAUSE * 2**number * random.uniform(0.5, 1)
                 number += 1

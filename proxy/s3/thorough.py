@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from proxy.s3.errors import Changed, Damaged, Denied, Exists, Missing, PastEnd, Refused, S3Error, TimedOut, Unavailable
@@ -20,7 +21,6 @@ _CODES: dict[str, type[S3Error]] = {
     "NoSuchVersion": Missing,
     "KeyTooLongError": Missing,
     "MethodNotAllowed": Missing,  # what is asked for is the mark of a deletion
-    "NoSuchBucket": Refused,
     "InvalidRange": PastEnd,
     "PreconditionFailed": Changed,
     "ConditionalRequestConflict": Changed,
@@ -196,10 +196,13 @@ def opened(place: S3Place) -> tuple[Thorough, Session]:
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
+    from botocore.session import Session as Core
 
+    core = Core()
+    core.register_component("data_loader", _descriptions())
     try:
         session = boto3.session.Session(
-            place.access_key, place.secret_key, place.session_token, region_name=place.region or None
+            place.access_key, place.secret_key, place.session_token, place.region, botocore_session=core
         )
         region = place.region or session.region_name or "us-east-1"
         client = session.client(
@@ -222,6 +225,14 @@ def opened(place: S3Place) -> tuple[Thorough, Session]:
         return Thorough(place, client), Session(client.meta.endpoint_url, region, session.get_credentials())
     except (BotoCoreError, ValueError) as error:
         raise ValueError(f"the bucket {place.bucket} cannot be opened: {type(error).__name__}") from None
+
+
+@cache
+def _descriptions() -> Any:
+    """What boto3 reads of services from its own files, which takes longer than all else: read once for all buckets."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 def _style(place: S3Place) -> str:

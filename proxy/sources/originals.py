@@ -8,7 +8,7 @@ from typing import Literal
 from proxy.failures import NoRoom, OriginFailed
 from proxy.flights import Flights
 from proxy.sources.copies import Copies, Copy, copy_name
-from proxy.sources.source import Closed, Listed, Listing, Original, Remote, Stat
+from proxy.sources.source import Closed, Listed, Listing, Named, Original, Remote, Stat
 
 Outcome = Literal["fetched", "joined", "failed"]
 
@@ -96,18 +96,20 @@ class Originals:
 class ListedOriginals(Originals):
     """The originals of a place elsewhere that can say what it has."""
 
-    def __init__(
-        self, remote: Remote, place: str, copies: Copies, told: Callable[[Outcome, int], None], listed: Listed
-    ) -> None:
-        super().__init__(remote, place, copies, told)
-        self._listed = listed
+    _listed: Listed
+    _named: Named
 
     async def listing(self, prefix: str, most: int, wanted: Callable[[str], bool]) -> Listing:
         return await self._listed.listing(prefix, most, wanted)
 
+    async def names(self, prefix: str, most: int) -> list[str]:
+        return await self._named.names(prefix, most)
+
 
 def originals_of(remote: Remote, place: str, copies: Copies, told: Callable[[Outcome, int], None]) -> Originals:
     """The source of a place elsewhere, listed where the place is."""
-    if isinstance(remote, Listed):
-        return ListedOriginals(remote, place, copies, told, remote)
-    return Originals(remote, place, copies, told)
+    if not (isinstance(remote, Listed) and isinstance(remote, Named)):
+        return Originals(remote, place, copies, told)
+    originals = ListedOriginals(remote, place, copies, told)
+    originals._listed = originals._named = remote
+    return originals

@@ -104,6 +104,17 @@ class Listed(Protocol):
 
 
 @runtime_checkable
+class Named(Protocol):
+    """A source that can name all that it has."""
+
+    async def names(self, prefix: str, most: int) -> list[str]:
+        """The first `most` keys, sorted, that begin with a prefix; takes as long as it takes.
+
+        Raises OriginFailed and OriginTimedOut.
+        """
+
+
+@runtime_checkable
 class Closed(Protocol):
     """A source that has something to give back."""
 
