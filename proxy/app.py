@@ -5,7 +5,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,7 +32,9 @@ from proxy.handlers.status import Status
 from proxy.handlers.tokens import Token, Tokens
 from proxy.handlers.visitors import Visitors
 from proxy.herd import alone
+from proxy.known import StoredRecords
 from proxy.metrics import Metrics
+from proxy.origins import Origins
 from proxy.pages import dropping
 from proxy.pages.dropping import Drops
 from proxy.pages.playground import Playground
@@ -53,13 +55,14 @@ from proxy.server import Phase
 from proxy.settings import Settings
 from proxy.shrunk import ShrunkOriginals
 from proxy.site import Site
+from proxy.sources.copies import Copies
 from proxy.sources.dropped import DroppedSource
-from proxy.sources.file import FileSource
 from proxy.sources.mounts import Mounted
 from proxy.sources.source import Closed
 from proxy.stores.disk import DiskStore
 from proxy.stores.memory import MemoryStore
-from proxy.stores.result import Store
+from proxy.stores.notices import Notices
+from proxy.stores.result import Result, Store
 from proxy.stores.tiered import TieredStore
 from proxy.tags import original_tags
 from proxy.together import Together
@@ -86,6 +89,7 @@ class Application:
     recent: RecentAnswers
     pools: Mapping[str, Pool]
     budget: Budget
+    origins: Origins
     larger_bodies: Mapping[tuple[bytes, bytes], int]
     """Bytes of the bodies that are read, by method and path."""
     replace: Callable[[Settings], None]
@@ -99,11 +103,11 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     """A server, `reserve` of whose workers do short work alone. Raises BudgetError, BadKey, OSError and ValueError."""
     budget = budget or plan_budget(settings, find_machine())
     metrics, phase, flights = Metrics(), Phase(), Flights()
-    sources: dict[Path, FileSource] = {}
+    origins = _origins(settings, metrics)
     dropped = {dropping.MOUNT: DroppedSource()} if settings.playground else {}
-    site = Site.of(settings, sources, dropped)
+    site = Site.of(settings, origins, dropped)
     # Requests that are on their way may still ask for a mount that is gone.
-    bounds, freshness = dict(site.bounds), dict(site.freshness)
+    bounds, freshness, rechecks = dict(site.bounds), dict(site.freshness), dict(site.rechecks)
     together = Together(settings, metrics)
     generations = Generations(together.table, Journal(settings.cache / "purges") if settings.cache else None)
     store = _store(settings, budget, metrics, together)
@@ -121,7 +125,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         shrunk=shrunk,
         watch=_watch(metrics),
     )
-    refinement = _refinement(settings, budget, renderer, flights, pools["pictures"])
+    refinement = _refinement(settings, budget, renderer, store, flights, pools["pictures"])
     records = Records(
         store,
         flights,
@@ -130,6 +134,8 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         passing=(OriginFailed, OriginTimedOut),
         clock=time.time,
         purged=lambda mounted: generations.of(original_tags(mounted)).numbers,
+        recheck=rechecks.__getitem__,
+        outliving=StoredRecords(store),
     )
     delivery = Delivery(
         reader=site.reader,
@@ -159,9 +165,10 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     metrics.watch(lambda: [(counted.COALESCED, (), flights.joined)])
 
     def replace_site(others: Settings) -> None:
-        site = Site.of(others, sources, dropped)
+        site = Site.of(others, origins, dropped)
         bounds.update(site.bounds)
         freshness.update(site.freshness)
+        rechecks.update(site.rechecks)
         media.delivery = replace(media.delivery, reader=site.reader)
         if pages.playground:
             pages.playground = replace(pages.playground, tree=site.tree, links=site.links)
@@ -173,7 +180,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         async with AsyncExitStack() as closing:
             await closing.enter_async_context(together.running())
             closing.push_async_callback(store.close)
-            closing.push_async_callback(_close_all, sources)
+            closing.push_async_callback(origins.close)
             closing.callback(shrunk.close)
             closing.push_async_callback(purges.close)
             await purges.start()
@@ -208,7 +215,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     larger = {(b"POST", purge.PLACE.encode()): purge.LARGEST_BODY}
     if pages.playground:
         larger[b"PUT", ui.DROPPED.encode()] = pages.playground.drops.most_bytes
-    return Application(edge, media, metrics, recent, pools, budget, larger, replace_site, running, phase)
+    return Application(edge, media, metrics, recent, pools, budget, origins, larger, replace_site, running, phase)
 
 
 async def _close_all(sources: Mapping[Any, Closed]) -> None:
@@ -216,11 +223,25 @@ async def _close_all(sources: Mapping[Any, Closed]) -> None:
         await source.close()
 
 
+def _origins(settings: Settings, metrics: Metrics) -> Origins:
+    trouble = Notices("proxy.sources.copies").trouble
+    copies = Copies(settings.cache / "originals" if settings.cache else None, int(settings.originals_bytes), trouble)
+    metrics.watch_store("originals", copies.stats)
+
+    def told(mount: str, outcome: str, size: int) -> None:
+        metrics.count(counted.FETCHES, mount or "/", outcome)
+        metrics.count(counted.FETCHED_BYTES, mount or "/", by=size)
+
+    return Origins(copies, told)
+
+
 def _store(settings: Settings, budget: Budget, metrics: Metrics, together: Together) -> TieredStore:
     local: dict[str, Callable[[], Store]] = {"memory": lambda: MemoryStore(budget.memory_cache // 2)}
     if folder := settings.cache:
         local["disk"] = lambda: DiskStore(folder / "results", int(settings.cache_bytes))
-    store = TieredStore([local[tier.kind]() for tier in settings.results if tier.kind in local], together.tiers())
+    store = TieredStore(
+        [local[tier.kind]() for tier in settings.results if tier.kind in local], together.tiers(_scratch(settings))
+    )
     for tier in store.tiers:
         metrics.watch_store(tier.name, tier.stats)
     return store
@@ -319,11 +340,20 @@ def _scratch(settings: Settings) -> Path:
     return Path(tempfile.gettempdir()) / f"darkroom-{os.getuid()}"
 
 
-def _refinement(settings: Settings, budget: Budget, renderer: Renderer, flights: Flights, pool: Pool) -> Refinement:
+def _refinement(
+    settings: Settings, budget: Budget, renderer: Renderer, store: TieredStore, flights: Flights, pool: Pool
+) -> Refinement:
     # To make room, a worker that is alone has to be started anew.
     longest = settings.deadline * 250 if budget.workers + budget.spare > 1 else CHEAP
+
+    async def refine(rendition: Rendition, tags: Collection[str]) -> Result:
+        # Another machine may have done it.
+        if (kept := await store.get_anew(rendition.key)) and kept.meta["grade"] == "final":
+            return kept
+        return await renderer.make(rendition, "final", tags, rank=BEHIND)
+
     return Refinement(
-        lambda rendition, tags: renderer.make(rendition, "final", tags, rank=BEHIND),
+        refine,
         lambda rendition: renderer.cost(rendition, "final").milliseconds < longest,
         pool.at_leisure,
         flights,

@@ -22,6 +22,7 @@ ERROR_AGES: Final = {
     401: 0,
     403: 0,
     404: 10,
+    409: 0,
     410: 86_400,
     413: 60,
     415: 60,
@@ -31,6 +32,7 @@ ERROR_AGES: Final = {
     502: 0,
     503: 0,
     504: 0,
+    508: 0,
 }
 
 REDIRECT: Final = "private, max-age=60"

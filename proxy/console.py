@@ -26,12 +26,15 @@ def settings_of(config: Path | None, **overrides: Any) -> "Settings":
 
 def secrets(settings: "Settings") -> list[str]:
     """All that the log must not show."""
+    from proxy.settings.origins import secrets_of
+
     rings = (settings.keys, settings.tokens, settings.purge_hooks)
     secrets = [settings.admin_token, *(holder.secret for ring in rings for holder in ring)]
-    others = [address for address in (settings.redis, *(tier.address for tier in settings.results)) if address]
+    addresses = [settings.redis, *(tier.address for tier in settings.results)]
     return [
         *(secret.get_secret_value() for secret in secrets if secret),
-        *(address.password for address in others if address.password),
+        *(address.password for address in addresses if address and address.password),
+        *(secret for mount in settings.mounts.values() for secret in secrets_of(mount)),
     ]
 
 

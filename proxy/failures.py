@@ -65,10 +65,28 @@ class OriginFailed(Refusal):
     code = "origin_failed"
 
 
+class AlreadyExists(Refusal):
+    """Something is there already under the key of what should be new."""
+
+    code = "already_exists"
+
+
 class OriginTimedOut(Refusal):
     """The place where originals live did not answer in time."""
 
     code = "origin_timed_out"
+
+
+class NoRoom(Refusal):
+    """This machine has no room for a copy of the original."""
+
+    code = "no_room"
+
+
+class Looped(Refusal):
+    """The request comes from a server like this one that fetches an original, which would go on in a circle."""
+
+    code = "looped"
 
 
 @dataclass(eq=False)

@@ -54,6 +54,12 @@ MEMORY_RATIO: Final = Metric(
     _RATIOS,
 )
 ORIGIN_BYTES: Final = Metric("darkroom_origin_bytes_total", "counter", "Bytes of originals read.", ("mount",))
+FETCHES: Final = Metric(
+    "darkroom_fetches_total", "counter", "Originals fetched from elsewhere, by what became of it.", ("mount", "outcome")
+)
+FETCHED_BYTES: Final = Metric(
+    "darkroom_fetched_bytes_total", "counter", "Bytes of originals fetched from elsewhere.", ("mount",)
+)
 SAVED_BYTES: Final = Metric(
     "darkroom_saved_bytes_total", "counter", "Bytes that results are smaller than their originals.", ("format",)
 )
@@ -112,6 +118,8 @@ METRICS: Final = (
     COST_RATIO,
     MEMORY_RATIO,
     ORIGIN_BYTES,
+    FETCHES,
+    FETCHED_BYTES,
     SAVED_BYTES,
     WORKERS,
     WORKER_STARTS,

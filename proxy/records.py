@@ -6,12 +6,14 @@ import hashlib
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from cachetools import LRUCache
 
+from proxy.failures import Forbidden, NoSuchOriginal
 from proxy.flights import Flights
 from proxy.sources.mounts import Mounted
-from proxy.sources.source import Original, Stat
+from proxy.sources.source import Original, Stat, Versioned, open_known
 from proxy.stores.result import Result, Store
 from proxy.tags import Numbers, source_tag
 from transforms.errors import BadOriginal, OriginalTooLarge, Refusal, UnsupportedFormat
@@ -19,14 +21,18 @@ from transforms.headers import Header, read_header
 from transforms.limits import Limits
 
 REMEMBERED = 50_000
-RECHECKED_AFTER = 2.0
-"""Seconds for which an original is believed to be the same without asking its source again."""
 PATIENCE = 0.1
 """Seconds that somebody waits for a source to say that an original is still the same."""
 HELD_FOR = 86_400.0
 """Seconds for which an original is believed to be the same while its source cannot be asked."""
 
+KEPT_AGAIN_AFTER = 900.0
+"""Seconds after which it is written down anew that an original is still the same."""
+BRAKE = 1.0
+"""Seconds for which a source is not asked again for an original that it could not tell of, at most."""
+
 Name = tuple[str, str, Numbers]
+"""Mount and key of an original, and how often it was purged: what was known of it before has another name."""
 
 LASTING = (BadOriginal, OriginalTooLarge, UnsupportedFormat)
 """Refusals that hold for as long as the original stays the same."""
@@ -45,10 +51,39 @@ class Record:
     """When its source was last asked."""
     header: Header | None = None
     refusal: Refusal | None = None
+    fresh: float = 0.0
+    """Seconds from `checked` on for which its source said that it stays so."""
+    kept: float = 0.0
+    """When it was last written down where it outlives the process."""
+
+
+@dataclass(frozen=True)
+class Recheck:
+    """When a source is asked again, in seconds."""
+
+    every: float = 2.0
+    """For how long an original is believed to be the same."""
+    obeys: bool = False
+    """Whether what the source says of that goes before."""
+    missing: float = 0.0
+    """For how long an original is believed to be missing."""
+
+
+class Known(Protocol):
+    """Where records outlive the process, and where other machines may find them; it knows less, but never fails."""
+
+    async def recall(self, mounted: Mounted, purged: Numbers) -> Record | None: ...
+
+    async def keep(self, mounted: Mounted, purged: Numbers, record: Record) -> None: ...
+
+    async def drop(self, mounted: Mounted, purged: Numbers) -> None: ...
 
 
 class Records:
-    """Records by original: in memory, and their headers in the store, where they outlive the process."""
+    """Records by original: in memory, and their headers in the store, where they outlive the process.
+
+    Those of originals elsewhere outlive it whole, so that what was made of them is served while their place is down.
+    """
 
     def __init__(
         self,
@@ -58,16 +93,21 @@ class Records:
         limits: Callable[[str], Limits],
         passing: tuple[type[Refusal], ...],
         clock: Callable[[], float],
+        recheck: Callable[[str], Recheck] = lambda _: Recheck(),
+        outliving: Known | None = None,
         purged: Callable[[Mounted], Numbers] = lambda _: (),
     ) -> None:
         """`passing` are the refusals of sources that say nothing about the original: it may be there all the same.
 
-        `purged` says how often an original was purged; what was known of it before is not believed.
+        `recheck` is by mount. `purged` says how often an original was purged; what was known before is not believed.
         """
         self._store, self._flights, self._probe, self._limits = store, flights, probe, limits
         self._passing, self._clock = passing, clock
-        self._purged = purged
+        self._recheck, self._outliving, self._purged = recheck, outliving, purged
         self._records: LRUCache[Name, Record] = LRUCache(REMEMBERED)
+        self._refused: LRUCache[Name, tuple[float, Refusal]] = LRUCache(REMEMBERED)
+        self._doubted: LRUCache[Name, bool] = LRUCache(REMEMBERED)
+        """Originals of which what is written down is not to be believed, until their source was asked."""
 
     async def find(self, mounted: Mounted) -> Record:
         """The record of an original, a few seconds old at most unless its source does not answer.
@@ -75,29 +115,46 @@ class Records:
         Raises what the source raises.
         """
         name = self._name(mounted)
-        known = self._records.get(name)
-        now = self._clock()
-        if known and now - known.asked < RECHECKED_AFTER:
+        now, rule = self._clock(), self._recheck(mounted.name)
+        if rule.missing and (refused := self._refused.get(name)) and now < refused[0]:
+            raise copy.copy(refused[1])
+        known = self._records.get(name) or (None if name in self._doubted else await self._recalled(mounted, name))
+        if known and _is_fresh(known, rule, now):
             return known
         held = known if known and now - known.checked < HELD_FOR else None
         if held:
             # Whoever comes while the source is being asked takes what is known.
             self._records[name] = replace(held, asked=now)
-        checking = self._flights.share("record " + "\n".join(map(str, name)), lambda: self._check(mounted, name, known))
+        flight = "\n".join(map(str, ("record", *name)))
+        checking = self._flights.share(flight, lambda: self._check(mounted, name, known))
         try:
             async with asyncio.timeout(PATIENCE if held else None):
                 return (await checking)[0]
         except (TimeoutError, Refusal) as error:
             if held and isinstance(error, (TimeoutError, *self._passing)):
                 return held
+            self._brake(name, error, now, rule)
             raise
+
+    def _brake(self, name: Name, error: Exception, now: float, rule: Recheck) -> None:
+        """Have it refused from memory for a while."""
+        if isinstance(error, self._passing):
+            self._refused[name] = now + min(rule.missing, BRAKE), copy.copy(error)
+        elif isinstance(error, NoSuchOriginal | Forbidden):
+            self._refused[name] = now + rule.missing, copy.copy(error)
 
     def forget(self, mounted: Mounted) -> None:
         """Ask the source the next time, however short ago it was asked."""
-        self._records.pop(self._name(mounted), None)
+        self._forget(mounted, self._name(mounted))
 
     def _name(self, mounted: Mounted) -> Name:
-        return (mounted.name, mounted.key, self._purged(mounted))
+        return mounted.name, mounted.key, self._purged(mounted)
+
+    def _forget(self, mounted: Mounted, name: Name) -> None:
+        self._records.pop(name, None)
+        self._refused.pop(name, None)
+        if self._outliving and _is_elsewhere(mounted):
+            self._doubted[name] = True
 
     async def header(self, mounted: Mounted) -> tuple[Record, Header]:
         """The record and the header of an original that can be used. Raises the refusal of one that cannot."""
@@ -113,15 +170,45 @@ class Records:
             stat = await mounted.source.stat(mounted.key)
             now = self._clock()
             if known and known.version == stat.version:
-                record = replace(known, checked=now, asked=now)
+                record = replace(known, checked=now, asked=now, fresh=stat.fresh)
             else:
                 record = await self._learn(mounted, stat)
         except self._passing:
             raise
         except Refusal:
-            self._records.pop(name, None)
+            self._forget(mounted, name)
+            if known and self._outliving and _is_elsewhere(mounted):
+                await self._outliving.drop(mounted, name[2])
             raise
-        self._records[name] = record
+        self._records[name] = record = await self._kept(mounted, name, record)
+        self._doubted.pop(name, None)
+        return record
+
+    async def _recalled(self, mounted: Mounted, name: Name) -> Record | None:
+        """What was known of an original elsewhere before this process began, or is by another."""
+        if self._outliving is None or not _is_elsewhere(mounted):
+            return None
+        record = await self._outliving.recall(mounted, name[2])
+        if record is None or (header := record.header) is None:
+            return None
+        now = self._clock()
+        record = replace(record, checked=min(record.checked, now), asked=min(record.asked, now))
+        try:
+            self._limits(mounted.name).check_original(header, moving=False)
+        except LASTING as refusal:
+            record = replace(record, header=None, refusal=copy.copy(refusal))
+        # Unless somebody has asked the source meanwhile.
+        return self._records.setdefault(name, record)
+
+    async def _kept(self, mounted: Mounted, name: Name, record: Record) -> Record:
+        """The record, written down if that was not done lately."""
+        if self._outliving is None or not _is_elsewhere(mounted) or record.checked - record.kept < KEPT_AGAIN_AFTER:
+            return record
+        record = replace(record, kept=record.checked)
+        if record.refusal:  # it is not to be said that the one before is still there
+            await self._outliving.drop(mounted, name[2])
+        else:
+            await self._outliving.keep(mounted, name[2], record)
         return record
 
     async def _learn(self, mounted: Mounted, stat: Stat) -> Record:
@@ -133,8 +220,9 @@ class Records:
             else:
                 # A worker's library may read all of a file to say how large the picture is.
                 limits.check_bytes("jpg" if limits.jpeg_bytes > limits.picture_bytes else "", stat.size)
-                original = await mounted.source.open(mounted.key)
-                record = self._record(original)  # it may be another by now
+                original = await open_known(mounted.source, mounted.key, stat.version)
+                if original.version != stat.version:  # it is another by now
+                    record = self._record(original)
                 header = await self._header(mounted, original)
             # Whether its frames are too many depends on what is asked of them.
             limits.check_original(header, moving=False)
@@ -145,13 +233,25 @@ class Records:
 
     def _record(self, found: Stat | Original) -> Record:
         now = self._clock()
-        return Record(found.version, found.size, found.modified, checked=now, asked=now)
+        fresh = found.fresh if isinstance(found, Stat) else 0.0
+        return Record(found.version, found.size, found.modified, checked=now, asked=now, fresh=fresh)
 
     async def _header(self, mounted: Mounted, original: Original) -> Header:
         header = await asyncio.to_thread(_read, original) or await self._probe(original)
         key = _key(mounted, original.version)
         await self._store.put(key, Result(header.to_dict(), b""), [source_tag(mounted)])
         return header
+
+
+def _is_fresh(known: Record, rule: Recheck, now: float) -> bool:
+    """Whether a source need not be asked again; one that was asked in vain is, as soon as its own word has expired."""
+    fresh = known.fresh if rule.obeys else 0.0
+    return now - known.checked < fresh or now - known.asked < (min(rule.every, fresh) if fresh else rule.every)
+
+
+def _is_elsewhere(mounted: Mounted) -> bool:
+    """Whether to ask its source takes more than a look at a disk."""
+    return isinstance(mounted.source, Versioned)
 
 
 def _read(original: Original) -> Header | None:

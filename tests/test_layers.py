@@ -21,13 +21,14 @@ RULES: dict[str, set[str]] = {
     # The seams and leaves of the proxy do not know each other.
     "proxy.app": {"*"},
     "proxy.site": {  # a part of it
-        "proxy.caching", "proxy.pages", "proxy.purging", "proxy.reading", "proxy.rendition", "proxy.settings",
-        "proxy.sources", "signing", "transforms",
+        "proxy.caching", "proxy.origins", "proxy.pages", "proxy.purging", "proxy.reading", "proxy.records",
+        "proxy.rendition", "proxy.settings", "proxy.sources", "signing", "transforms",
     },
     "proxy.together": {  # another
-        "proxy.addresses", "proxy.coordination", "proxy.herd", "proxy.metrics", "proxy.redis", "proxy.settings",
-        "proxy.stores",
+        "proxy.addresses", "proxy.coordination", "proxy.herd", "proxy.metrics", "proxy.redis", "proxy.s3",
+        "proxy.settings", "proxy.stores",
     },
+    "proxy.origins": {"proxy.s3", "proxy.settings", "proxy.sources"},  # another
     "proxy.__main__": {"*"},
     "proxy.commands": {"*"},
     "proxy.console": {"typer", "proxy.settings"},
@@ -77,10 +78,17 @@ RULES: dict[str, set[str]] = {
     "proxy.reading": {
         "cachetools", "proxy.failures", "proxy.policy", "proxy.sources", "proxy.tags", "signing", "transforms",
     },
-    "proxy.records": {"cachetools", "proxy.flights", "proxy.sources", "proxy.stores", "proxy.tags", "transforms"},
+    "proxy.records": {
+        "cachetools", "proxy.failures", "proxy.flights", "proxy.sources", "proxy.stores", "proxy.tags", "transforms",
+    },
+    "proxy.known": {"proxy.records", "proxy.sources", "proxy.stores", "proxy.tags", "transforms"},
     "proxy.policy": {"proxy.failures", "transforms"},
-    "proxy.sources": {"proxy.failures", "signing"},
-    "proxy.stores": {"cachetools", "structlog", "proxy.breaker", "proxy.redis"},
+    "proxy.sources.http": {
+        "cachetools", "httpcore", "httpcore2", "idna", "structlog", "proxy.breaker", "proxy.failures", "proxy.sources",
+    },
+    "proxy.sources": {"proxy.failures", "proxy.flights", "proxy.s3", "signing"},
+    "proxy.stores": {"cachetools", "structlog", "proxy.breaker", "proxy.redis", "proxy.s3"},
+    "proxy.s3": {"boto3", "botocore", "urllib3", "obstore", "proxy.breaker"},
     "proxy.flights": {"proxy.failures"},
     "proxy.coordination": {"redis", "proxy.redis"},
     "proxy.redis": {"redis", "proxy.addresses", "proxy.breaker"},
@@ -94,9 +102,14 @@ RULES: dict[str, set[str]] = {
     "proxy.failures": {"transforms"},
     "proxy.log": {"structlog"},
     "proxy.metrics": {"prometheus_client"},
-    "proxy.settings": {"pydantic", "pydantic_core", "pydantic_settings", "proxy.addresses", "signing", "transforms"},
+    "proxy.settings": {
+        "pydantic", "pydantic_core", "pydantic_settings", "proxy.addresses", "proxy.s3.place", "signing", "transforms",
+    },
     "proxy.budget": {"proxy.settings"},
-    "proxy.doctor": {"proxy.budget", "proxy.workers", "proxy.settings", "signing", "transforms"},
+    "proxy.doctor": {
+        "proxy.budget", "proxy.failures", "proxy.origins", "proxy.s3", "proxy.settings", "proxy.sources",
+        "proxy.workers", "signing", "transforms",
+    },
     "proxy": set(),
 }
 # fmt: on

@@ -1,6 +1,7 @@
 """Renditions over HTTP: a request becomes a value, and an answer becomes a response."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from proxy.answer import Answer, Ask
 from proxy.delivery import Delivery
 from proxy.edge import RecentAnswers, header_fields
 from proxy.errors import ErrorAnswer, code, problem, row
+from proxy.failures import Looped
 from proxy.handlers.visitors import Visitors
 from proxy.log import request_id
 from proxy.metrics import Metrics
@@ -25,6 +27,9 @@ log = structlog.get_logger(__name__)
 METHODS = ("GET", "HEAD")
 ALLOWED = b"GET, HEAD, OPTIONS"
 MISSES = ("made", "shared")
+
+_IN_VIA = re.compile(rb"(?:^|[\s,])(?:[A-Za-z]+/)?[0-9.]+ darkroom *(?:$|,)")
+"""The mark that requests for originals bear (RFC 9110, 7.6.3)."""
 
 
 class Once:
@@ -99,6 +104,8 @@ class Media:
 
     async def _answered(self, scope: Scope, fields: dict[bytes, bytes]) -> tuple[Answer, Message]:
         path, accept = scope["raw_path"], fields.get(b"accept", b"")
+        if _IN_VIA.search(fields.get(b"via", b"")):
+            raise Looped("The original of a rendition cannot be another rendition.")
         inside = self.visitors.inside(scope, fields)
         generation = self.recent.generation
         answer = await self.delivery.answer(

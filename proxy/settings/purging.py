@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, SecretStr, field_validator
 
 from proxy.settings.declare import Table, setting
-from proxy.settings.mounts import MountNames, said
+from proxy.settings.mounts import MountNames
+from proxy.settings.origins import said
 from proxy.settings.units import read_list
 
 FIELD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,60}")
