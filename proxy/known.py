@@ -12,7 +12,10 @@ from transforms.headers import Header
 
 
 class StoredRecords:
-    """Records of originals in a store of results, one by one, under the tag of their original."""
+    """Records of originals in a store of results, one by one, under the tag of their original.
+
+    Those from before a purge have another key, and are not found any more.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -73,7 +73,7 @@ class Site:
             {name: _recheck(settings, offer) for name, offer in offers.items()} | dict.fromkeys(dropped, Recheck()),
             Tree(mounts, tuple(settings.mounts)),
             Links(ring, settings.presets),
-            Targets(mounts.resolve, tuple(settings.mounts), tuple(settings.presets)),
+            Targets(mounts.resolve, tuple(offers), tuple(settings.presets)),
         )
         origins.keep(sources.values())
         return site

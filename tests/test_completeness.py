@@ -15,6 +15,7 @@ from proxy.errors import INTERNAL_CODE, TABLE, code, row
 from proxy.metrics import METRICS, STORE, Metrics
 from proxy.settings import Freshness, Key, Mount, Policy, Remote, SettingInfo, Settings, every_setting
 from proxy.settings import Limits as LimitSettings
+from proxy.settings.purging import Hook, Token
 from proxy.stores.result import Stats
 from signing import SigningError
 from tests.markdown import ROOT, tables
@@ -133,6 +134,8 @@ RECEIVERS: dict[type, set[str]] = {
     Remote: {"settings.remote"},
     Key: {"key"},
     Policy: {"rule"},
+    Token: {"token"},
+    Hook: {"hook"},
 }
 """What values of each table are called where they are used."""
 ONLY_SHOWN = ("proxy/settings/", "proxy/doctor/", "proxy/greeting.py")
@@ -172,6 +175,8 @@ def place(info: SettingInfo) -> tuple[type, str]:
         "": Settings,
         "keys[]": Key,
         "keys[].policy": Policy,
+        "tokens[]": Token,
+        "purge_hooks[]": Hook,
         "mounts.<name>": Mount,
         "remote": Remote,
         "limits": LimitSettings,

@@ -60,8 +60,8 @@ RULES: dict[str, set[str]] = {
     "proxy.answer": {"proxy.caching", "proxy.stores"},
     "proxy.delivery": {
         "proxy.answer", "proxy.caching", "proxy.failures", "proxy.flights", "proxy.herd", "proxy.negotiation",
-        "proxy.pressure", "proxy.reading", "proxy.record", "proxy.records", "proxy.rendering", "proxy.rendition", "proxy.sources",
-        "proxy.stores", "proxy.tags", "transforms",
+        "proxy.pressure", "proxy.reading", "proxy.record", "proxy.records", "proxy.rendering", "proxy.rendition",
+        "proxy.sources", "proxy.stores", "proxy.tags", "transforms",
     },
     "proxy.pressure": {
         "cachetools", "proxy.failures", "proxy.negotiation", "proxy.rendition", "proxy.stores", "proxy.tags",

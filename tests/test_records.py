@@ -19,6 +19,7 @@ from proxy.sources.originals import Originals
 from proxy.sources.source import Original, Stat
 from proxy.stores.memory import MemoryStore
 from proxy.stores.result import Result
+from proxy.tags import Numbers
 from tests import pictures
 from tests.elsewhere import Elsewhere
 from transforms.errors import DamagedOriginal, OriginalTooLarge, TooManyPixels, UnsupportedFormat
@@ -268,6 +269,7 @@ class Far:
         self.clock, self.store = Clock(), MemoryStore(1 << 20)
         self.copies = Copies(None, 0, lambda *_: None)
         self.rule = Recheck(60.0, obeys=True, missing=10.0)
+        self.purged: Numbers = ()
         self.records = self.fresh()
 
     def fresh(self) -> Records:
@@ -285,6 +287,7 @@ class Far:
             clock=self.clock,
             recheck=lambda _: self.rule,
             outliving=StoredRecords(self.store),
+            purged=lambda _: self.purged,
         )
 
     async def width(self, records: Records | None = None, key: str = "a.png") -> int:
@@ -416,6 +419,44 @@ async def test_what_was_written_down_is_no_answer_to_doubt(far: Far) -> None:
     far.records.forget(far.mounted())
     assert await far.width() == 61
     assert await far.width(far.fresh()) == 61
+
+
+async def test_what_was_known_before_a_purge_is_asked_again_after_a_restart_too(far: Far) -> None:
+    await far.width()
+    far.write(61)
+    assert await far.width() == await far.width(far.fresh()) == 60, "for a minute"
+    far.purged = (("mount:far", "1"),)
+    assert await far.width(far.fresh()) == 61
+    assert await far.width() == 61
+    del far.remote.originals["a.png"]
+    far.purged = (("mount:far", "2"),)
+    with pytest.raises(NoSuchOriginal):
+        await far.width()
+    far.write(62)
+    far.purged = (("mount:far", "3"),)
+    assert await far.width() == 62, "that it was missing is not believed either"
+
+
+async def test_what_is_just_being_asked_when_a_purge_comes_is_not_believed_after_it(far: Far) -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+    stat = far.remote.stat
+
+    async def slow(key: str) -> Stat:
+        found = await stat(key)
+        asked.set()
+        await answer.wait()
+        return found
+
+    far.remote.stat = slow  # type: ignore[method-assign]
+    before = asyncio.create_task(far.width())
+    await asked.wait()
+    far.remote.stat = stat  # type: ignore[method-assign]
+    far.write(61)
+    far.purged = (("mount:far", "1"),)
+    assert await far.width() == 61
+    answer.set()
+    assert await before in (60, 61)
+    assert await far.width() == await far.width(far.fresh()) == 61
 
 
 async def test_a_record_of_another_age_is_none(far: Far) -> None:

@@ -46,6 +46,8 @@ def purge(
     secret = token or os.environ.get("DARKROOM_TOKEN", "")
     if not secret.strip():
         raise failed("There is no token: set DARKROOM_TOKEN, or say --token; the server has it under `tokens`.")
+    if not secret.isascii() or not secret.strip().isprintable():
+        raise failed("A token is one of letters, digits and signs of ASCII; this one is not.")
     raise typer.Exit(_run(server.rstrip("/"), secret.strip(), targets, wait))
 
 
@@ -58,7 +60,7 @@ def _run(server: str, secret: str, targets: list[dict[str, str]], wait: bool) ->
         with httpx.Client(base_url=server, headers=fields, timeout=PATIENCE, trust_env=False) as client:
             found = _asked(client, "POST", PLACE, json=targets)
             found = _followed(client, found) if wait else found
-    except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise failed(f"{server}: no answer: {error or type(error).__name__}") from None
     return _say(found)
 

@@ -66,7 +66,7 @@ class Settings(BaseSettings):
         None, "Opens /metrics and the like to others than this machine.", shown="none", min_length=16
     )
     tokens: Tokens = setting(
-        (), "Who may purge.", example='[{name = "deploy", secret = "…", mounts = ["photos"]}]', shown="nobody"
+        (), "Who may purge.", example='[{name = "deploy", secret = "5f0c2a91e7d84b36"}]', shown="none"
     )
     presets: Presets = setting({}, "Named steps: `card` is used as `t_card`.", example='{card = "w_600,f_auto"}')
     mounts: Mounts = setting(

@@ -47,6 +47,13 @@ class Token(Table):
     scopes: tuple[Literal["purge"], ...] = setting(("purge",), "What it may be used for.")
     mounts: MountNames | None = setting(None, "Mounts that it opens.", example='["photos"]', shown="all")
 
+    @field_validator("secret")
+    @classmethod
+    def _fits_a_field(cls, secret: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"[!-~]+", secret.get_secret_value()):
+            raise said("a token has visible ASCII characters alone, and no space")
+        return secret
+
 
 class Hook(Table):
     """Somebody who is told of every purge, such as a CDN's API or what speaks to one."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from proxy.console import failed, secrets
 
 if TYPE_CHECKING:
     from proxy.settings import Settings
+    from proxy.sources.source import Source
 
 MOST = 10_000_000
 """Originals of a mount that are listed."""
@@ -73,8 +75,7 @@ def run_here(settings: "Settings", wishes: Wishes, dry: bool) -> int:
 
         async def work() -> None:
             async with application.running():
-                sources = application.origins.named(settings)
-                listed = await _listed(wishes.mount, sources.get(wishes.mount or ""))
+                listed = await _listed(application.origins.named(settings), wishes.mount)
                 told.total(wishes.total(len(listed)))
                 await warming.run(wishes.each(listed, asked))
 
@@ -94,12 +95,14 @@ def run_here(settings: "Settings", wishes: Wishes, dry: bool) -> int:
     return told.end(interrupted, evicted)
 
 
-async def _listed(mount: str | None, source: object) -> list[str]:
+async def _listed(sources: "Mapping[str, Source]", mount: str | None) -> list[str]:
+    """The originals of a mount as URLs name them. Raises OriginFailed where its place cannot tell."""
     from proxy.failures import OriginFailed
     from proxy.sources.source import Named
 
     if mount is None:
         return []
+    source = sources[mount]
     if not isinstance(source, Named):
         raise OriginFailed(f"The originals of {mount or '/'} cannot be listed: name them, or say --urls.")
     return [f"{mount}/{key}" if mount else key for key in await source.names("", MOST)]
