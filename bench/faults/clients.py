@@ -10,9 +10,9 @@ from pathlib import Path
 
 import psutil
 
-from bench.faults.finding import Finding
-from bench.faults.ground import Front, Ground, serving
 from bench.load import LOCAL
+from bench.trials.finding import Finding
+from bench.trials.ground import Front, Ground, serving
 
 LEAVERS = 1000
 AT_ONCE = 50

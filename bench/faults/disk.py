@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bench.faults.bystanders import bystanders
-from bench.faults.finding import Finding
-from bench.faults.ground import Ground, serving
 from bench.load import Http
+from bench.trials.bystanders import bystanders
+from bench.trials.finding import Finding
+from bench.trials.ground import Ground, serving
 
 SMALL_DISK = "16m"
 DAMAGES = ("flip", "truncate", "empty", "foreign", "link", "swap")

@@ -11,10 +11,10 @@ from contextlib import suppress
 
 import psutil
 
-from bench.faults.bystanders import bystanders
-from bench.faults.finding import Finding
-from bench.faults.ground import Front, Ground, serving
-from bench.fronts import workers
+from bench.trials.bystanders import bystanders
+from bench.trials.finding import Finding
+from bench.trials.fronts import workers
+from bench.trials.ground import Front, Ground, serving
 
 BETWEEN_KILLS = 2.0
 KILLS = 60

@@ -10,10 +10,10 @@ from urllib.request import urlopen
 
 import psutil
 
-from bench.programs import Program
 from bench.serving import answers, free_port
+from bench.trials.programs import Program
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR")
 
 

@@ -1,12 +1,12 @@
 """Where faults are tried: a folder, originals in it, and how long to go on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.fronts import front, metric
-from bench.programs import Program
+from bench.trials.fronts import front, metric
+from bench.trials.programs import Program
 from transforms.samples import make_samples
 
 
@@ -49,10 +49,11 @@ class Front:
 
 
 @contextmanager
-def serving(ground: Ground, name: str, **settings: object) -> Iterator[Front]:
-    """A front over the samples, stopped in the end."""
+def serving(ground: Ground, name: str, words: Sequence[str] = (), **settings: object) -> Iterator[Front]:
+    """A front over the samples, stopped in the end; `words` stand before its command."""
     usual = {"mounts": str(ground.originals), "workers": 2, "drain_seconds": 0, "stop_seconds": 5}
     program, port = front(name, ground.folder / name, {**usual, **settings})
+    program.command = [*words, *program.command]
     try:
         yield Front(program.start(), port)
     finally:
