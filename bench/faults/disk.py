@@ -20,10 +20,10 @@ DAMAGES = ("flip", "truncate", "empty", "foreign", "link", "swap")
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """A folder on a disk of 16 MB of its own; needs root. Raises CalledProcessError."""
+def small_disk(folder: Path, size: str = SMALL_DISK) -> Iterator[Path]:
+    """A folder on a small disk of its own; needs root. Raises CalledProcessError."""
     folder.mkdir(parents=True, exist_ok=True)
-    _mount("-t", "tmpfs", "-o", f"size={SMALL_DISK}", "tmpfs", str(folder))
+    _mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder))
     try:
         yield folder
     finally:
@@ -37,7 +37,7 @@ async def full(ground: Ground) -> Finding:
         async with bystanders(front.port, lambda: _cold(next(numbers)), clients=3) as tally:
             await asyncio.sleep(2)
             filler = disk / "filler"
-            await asyncio.to_thread(_fill, filler)
+            await asyncio.to_thread(fill, filler)
             await asyncio.sleep(10 * ground.scale + 2)
             partial = await asyncio.to_thread(_broken, disk / "cache" / "results")
             filler.unlink()
@@ -108,7 +108,7 @@ def _mount(*words: str) -> None:
     subprocess.run(["mount", *words], check=True)
 
 
-def _fill(path: Path) -> None:
+def fill(path: Path) -> None:
     """Write until there is no room."""
     with suppress(OSError), path.open("wb") as file:
         while True:

@@ -24,9 +24,14 @@ class Program:
     process: subprocess.Popen[bytes] | None = None
 
     @property
+    def runs(self) -> bool:
+        """Whether it is there now."""
+        return self.process is not None and self.process.poll() is None
+
+    @property
     def pid(self) -> int:
         """The number of the process that runs. Raises RuntimeError."""
-        if self.process is None or self.process.poll() is not None:
+        if not self.process or not self.runs:
             raise RuntimeError(f"{self.name} does not run; {self.log} says why")
         return self.process.pid
 
@@ -54,13 +59,13 @@ class Program:
 
     def kill(self) -> None:
         """End it at once, as a crash would."""
-        if self.process and self.process.poll() is None:
+        if self.process and self.runs:
             self.process.kill()
             self.process.wait()
 
     def stop(self, patience: float = 30.0) -> None:
         """Ask it to end; one that does not is killed."""
-        if not self.process or self.process.poll() is not None:
+        if not self.process or not self.runs:
             return
         self.process.send_signal(signal.SIGCONT)
         self.process.terminate()
