@@ -154,7 +154,15 @@ def timetable(fleet: Fleet, ledger: Ledger, writer: Writer, disk: Path) -> list[
     ]
 
 
-ENCODER_ROW = ("", "")
+ENCODER_ROW = (
+    """optimize_coding=False, interlace=False),
+        final=_settings(subsample_mode="auto", optimize_coding=True, interlace=True),
+        version=2,""",
+    """optimize_coding=True, interlace=False),
+        final=_settings(subsample_mode="auto", optimize_coding=True, interlace=True),
+        version=3,""",
+)
+"""Of JPEG: what it is in the source, and in the next version."""
 
 
 async def replay(folder: Path, minutes: float, say: Callable[[str], None]) -> tuple[Seen, str]:
