@@ -1,0 +1,81 @@
+"""Clients who have nothing to do with a fault, and must not notice it."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from bench.load import Http
+
+ERRORS = (OSError, asyncio.IncompleteReadError, ValueError)
+
+
+@dataclass
+class Tally:
+    """What they got: when, with which status, after how many seconds; status 0 is a connection that broke."""
+
+    answers: list[tuple[float, int, float]] = field(default_factory=list)
+    bodies: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def statuses(self) -> Counter[int]:
+        """How often each status came."""
+        return Counter(status for _, status, _ in self.answers)
+
+    @property
+    def failed(self) -> int:
+        """Answers that no browser could show."""
+        return sum(status != 200 for _, status, _ in self.answers)
+
+    def latency(self, share: float, start: float = 0.0, end: float = float("inf")) -> float:
+        """Milliseconds within which a share of the answers came that were asked for in a time."""
+        seconds = [took for at, _, took in self.answers if start <= at < end]
+        return percentile(seconds, share) * 1000 if seconds else 0.0
+
+    def said(self) -> str:
+        """All of it in a few words."""
+        others = {status: count for status, count in self.statuses.items() if status != 200}
+        return f"{self.statuses[200]} answered" + (f", {others} others" if others else ", none failed")
+
+
+@asynccontextmanager
+async def bystanders(
+    port: int, paths: Sequence[str] | Callable[[], str], clients: int = 4, pause: float = 0.02
+) -> AsyncIterator[Tally]:
+    """Clients who ask while the block lasts, a while after each other; `paths` are asked for in turn, or made."""
+    tally, over = Tally(), asyncio.Event()
+
+    async def client(seed: int) -> None:
+        chance, connection = random.Random(seed), None
+        while not over.is_set():
+            path = paths() if callable(paths) else chance.choice(paths)
+            asked = time.monotonic()
+            try:
+                connection = connection or await Http.open(port)
+                answer = await connection.ask(path)
+                tally.answers.append((asked, answer.status, time.monotonic() - asked))
+                if answer.fields.get("connection") == "close":
+                    connection.close()
+                    connection = None
+            except ERRORS:
+                tally.answers.append((asked, 0, time.monotonic() - asked))
+                connection = None
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(pause * (0.5 + chance.random()))
+        if connection:
+            connection.close()
+
+    tasks = [asyncio.create_task(client(seed)) for seed in range(clients)]
+    try:
+        yield tally
+    finally:
+        over.set()
+        await asyncio.gather(*tasks)
+
+
+def percentile(seconds: list[float], share: float) -> float:
+    """The value that a share of them does not exceed."""
+    return sorted(seconds)[min(len(seconds) - 1, int(len(seconds) * share))]

@@ -1,0 +1,60 @@
+"""Where faults are tried: a folder, originals in it, and how long to go on."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.trials.fronts import front, metric
+from bench.trials.programs import Program
+from transforms.samples import make_samples
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A folder to work in, how often to do things (1 is the whole, less is to try it), and whom to tell."""
+
+    folder: Path
+    scale: float
+    say: Callable[[str], None]
+
+    def times(self, whole: int) -> int:
+        """How often, of what a whole run would do."""
+        return max(3, round(whole * self.scale))
+
+    @property
+    def originals(self) -> Path:
+        """A folder of sample pictures."""
+        folder = self.folder / "originals"
+        if not folder.exists():
+            make_samples(folder)
+        return folder
+
+
+@dataclass(frozen=True)
+class Front:
+    """A front that runs."""
+
+    program: Program
+    port: int
+
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self.program.pid
+
+    def count(self, name: str, **labels: str) -> float:
+        """The sum of a metric over everything that has these labels."""
+        return metric(self.port, name, **labels)
+
+
+@contextmanager
+def serving(ground: Ground, name: str, words: Sequence[str] = (), **settings: object) -> Iterator[Front]:
+    """A front over the samples, stopped in the end; `words` stand before its command."""
+    usual = {"mounts": str(ground.originals), "workers": 2, "drain_seconds": 0, "stop_seconds": 5}
+    program, port = front(name, ground.folder / name, {**usual, **settings})
+    program.command = [*words, *program.command]
+    try:
+        yield Front(program.start(), port)
+    finally:
+        program.stop()

@@ -1,0 +1,34 @@
+"""Programs of others that a fleet needs: Redis, an S3 server, nginx; each on ports and in a folder of its own."""
+
+from pathlib import Path
+
+import redis
+from tests.seaweed import DOORS, command, environment, free_ports, is_up
+
+from bench.serving import free_port
+from bench.trials.programs import Program
+
+
+def redis_server(folder: Path, *words: str) -> tuple[Program, int]:
+    """A Redis that keeps nothing on disk, not started yet, and its port."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    words = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder), *words)
+    return Program("redis", ["redis-server", *words], lambda: _pongs(port), folder / "log"), port
+
+
+def _pongs(port: int) -> bool:
+    try:
+        with redis.Redis(port=port, socket_timeout=1) as client:
+            return bool(client.ping())
+    except redis.RedisError:
+        return False
+
+
+def s3_server(folder: Path) -> tuple[Program, str]:
+    """A SeaweedFS with a bucket that keeps what it has in the folder, not started yet, and its address."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ports = free_ports(len(DOORS))
+    endpoint = f"http://127.0.0.1:{ports[0]}"
+    log = folder.with_suffix(".log")
+    return Program("s3", command(folder, ports), lambda: is_up(endpoint), log, environment(folder), folder), endpoint
