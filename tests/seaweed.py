@@ -8,7 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ ACCESS_KEY, SECRET_KEY = "AKIATESTTESTTESTTEST", "a+secret/with=signs"
 BUCKET = "media"
 
 # Every door that it opens; those for gRPC are the same and ten thousand unless they are said.
-_DOORS = (
+DOORS = (
     *("s3.port", "s3.port.grpc", "s3.port.iceberg", "s3.port.lance"),
     *("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc"),
     *("admin.port", "admin.port.grpc"),
@@ -48,26 +48,40 @@ class Seaweed:
         return f"test-{next(_prefixes)}"
 
 
-@contextmanager
-def seaweed(scratch: Path) -> Iterator[Seaweed]:
-    """`weed mini` with its data and its log in a folder; killed in the end, since it takes its time to stop."""
-    ports = _free_ports(len(_DOORS))
-    command = [
+def command(folder: Path, ports: Sequence[int]) -> list[str]:
+    """How it is started over a folder, with a port for each of `DOORS`, that of S3 first."""
+    return [
         _weed(),
         "mini",
-        f"-dir={scratch}",
+        f"-dir={folder}",
         f"-ip={LOCAL}",
         f"-ip.bind={LOCAL}",
         f"-bucket={BUCKET}",
-        *(f"-{door}={port}" for door, port in zip(_DOORS, ports, strict=True)),
+        *(f"-{door}={port}" for door, port in zip(DOORS, ports, strict=True)),
         *("-admin.ui=false", "-webdav=false", "-master.telemetry=false"),
     ]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Of our own variables only what it needs, and the keys that it lets in."""
+    own = {"PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder)}
+    return own | {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+
+
+def is_up(endpoint: str) -> bool:
+    """Whether it is there, and asks who we are."""
+    return _status(f"{endpoint}/{BUCKET}") == 403
+
+
+@contextmanager
+def seaweed(scratch: Path) -> Iterator[Seaweed]:
+    """`weed mini` with its data and its log in a folder; killed in the end, since it takes its time to stop."""
+    ports = free_ports(len(DOORS))
     log_file = scratch / "log"
     with log_file.open("wb") as log:
         process = subprocess.Popen(
-            command,
-            env={"PATH": os.environ["PATH"], "HOME": str(scratch), "TMPDIR": str(scratch)}
-            | {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY},
+            command(scratch, ports),
+            env=environment(scratch),
             cwd=scratch,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -75,12 +89,12 @@ def seaweed(scratch: Path) -> Iterator[Seaweed]:
         )
     server = Seaweed(process, ports[0])
 
-    def is_up() -> bool:
+    def ready() -> bool:
         assert process.poll() is None, log_file.read_text(errors="replace")[-4000:]
-        return _status(f"{server.endpoint}/{BUCKET}") == 403  # it is there, and asks who we are
+        return is_up(server.endpoint)
 
     try:
-        wait_until(is_up)
+        wait_until(ready)
         yield server
     finally:
         process.kill()
@@ -105,7 +119,7 @@ def _status(url: str) -> int:
         return 0
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that are free now and below those that the kernel gives to others, some of which die meanwhile."""
     listeners = [socket.socket() for _ in range(count)]
     try:

@@ -119,8 +119,8 @@ async def overload(ground: Ground) -> Finding:
         f"L5 {OVERLOAD:.0f} times the capacity for {seconds:.0f} s",
         f"made {GOODPUT} of capacity, refused in {REFUSED:.0f} ms with Retry-After, hits p99 {HOT:.0f} ms, "
         f"as before within {RECOVERS:.0f} s",
-        f"capacity {capacity:.1f}/s: {goodput:.2f} of it made; {len(refused)} refused (median {usually:.0f} ms, p99 {slowest:.0f} ms, "
-        f"{'all' if told else 'not all'} with Retry-After), {others} others; hits p99 {p99:.1f} ms, "
+        f"capacity {capacity:.1f}/s: {goodput:.2f} of it made; {len(refused)} refused "
+        f"(median {usually:.0f} ms, p99 {slowest:.0f} ms, {'all' if told else 'not all'} with Retry-After), {others} others; hits p99 {p99:.1f} ms, "
         f"{hot.failed} failed; as before after {recovery:.1f} s",
         goodput >= GOODPUT
         and slowest <= REFUSED

@@ -208,8 +208,10 @@ async def _show(seen: Seen, seconds: float, say: Callable[[str], None]) -> None:
     while True:
         await asyncio.sleep(15)
         passed = time.monotonic() - start
-        say(f"  {passed:.0f} of {seconds:.0f} s: {sum(seen.statuses.values())} pictures, {len(seen.wrong)} wrong, "
-            f"{len(seen.failed)} failed")
+        say(
+            f"  {passed:.0f} of {seconds:.0f} s: {sum(seen.statuses.values())} pictures, {len(seen.wrong)} wrong, "
+            f"{len(seen.failed)} failed"
+        )
 
 
 def main() -> int:

@@ -2,20 +2,19 @@
 
 import asyncio
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
+from tests.edging import configured
 
 from bench.serving import answers, free_port
 from bench.trials.fronts import ROOT, front, metric
 from bench.trials.programs import Program
-from bench.trials.services import BUCKET, S3_KEYS, redis_server, s3_server
+from bench.trials.services import AWS, BUCKET, redis_server, s3_server
 from signing import Signer
-from tests.edging import configured
 
 KEY = "the key of a fleet that lives for minutes"
 TOKEN = "the token of a fleet that lives for minutes"
@@ -49,6 +48,8 @@ class Fleet:
         port, private = free_port(), free_port()
         usual = _settings(endpoint, redis_port, private) | settings
         made = [front(f"front {number}", folder / f"front-{number}", usual) for number in range(1, fronts + 1)]
+        for one, _ in made:
+            one.environment = {**one.environment, **AWS}
         ports = [port for _, port in made]
         config = configured(folder / "nginx", ports, port, private, folder / "none", {})
         command = ["nginx", "-g", "daemon off;", "-e", str(folder / "nginx" / "errors"), "-c", str(config)]
@@ -89,19 +90,24 @@ class Fleet:
     def bucket(self) -> Any:
         """A client of the S3 server, for whoever writes originals."""
         config = Config(signature_version="s3v4", s3={"addressing_style": "path"}, retries={"max_attempts": 5})
-        return boto3.client("s3", endpoint_url=self.endpoint, region_name="us-east-1", config=config, **S3_KEYS)
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name=AWS["AWS_DEFAULT_REGION"],
+            aws_access_key_id=AWS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=AWS["AWS_SECRET_ACCESS_KEY"],
+            config=config,
+        )
 
 
-def _settings(endpoint: str, redis_port: int, private: int) -> Mapping[str, object]:
-    place = {"endpoint": endpoint, "path_style": True, "region": "us-east-1"}
-    keys = {"access_key": S3_KEYS["aws_access_key_id"], "secret_key": S3_KEYS["aws_secret_access_key"]}
+def _settings(endpoint: str, redis_port: int, private: int) -> dict[str, object]:
     return {
         "keys": [KEY],
         "tokens": [{"name": "fleet", "secret": TOKEN}],
         "behind_nginx": True,
-        "mounts": {"": {"url": f"s3://{BUCKET}/originals", "recheck": RECHECK, **place, **keys}},
+        "mounts": {"": {"url": f"s3://{BUCKET}/originals", "recheck": RECHECK, "endpoint": endpoint}},
         "redis": f"redis://127.0.0.1:{redis_port}/0",
-        "results": ["memory:", "disk:", f"s3://{BUCKET}/results?endpoint={endpoint}&path_style=true&region=us-east-1"],
+        "results": ["memory:", "disk:", f"s3://{BUCKET}/results?endpoint={endpoint}"],
         "purge_urls": [f"http://127.0.0.1:{private}/purge"],
         "freshness": AGES,
         "workers": 1,
@@ -126,5 +132,3 @@ def upgraded(fleet: Fleet, number: int, tree: Path) -> None:
     program = fleet.fronts[number]
     program.environment = {**program.environment, "PYTHONPATH": str(tree)}
     program.cwd = tree
-
-

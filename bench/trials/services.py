@@ -3,10 +3,15 @@
 from pathlib import Path
 
 import redis
-from tests.seaweed import DOORS, command, environment, free_ports, is_up
 
 from bench.serving import free_port
 from bench.trials.programs import Program
+from tests.seaweed import ACCESS_KEY, BUCKET, DOORS, SECRET_KEY, command, environment, free_ports, is_up
+
+__all__ = ["AWS", "BUCKET", "redis_server", "s3_server"]
+
+AWS = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "AWS_DEFAULT_REGION": "us-east-1"}
+"""What whoever asks the S3 server has in its environment."""
 
 
 def redis_server(folder: Path, *words: str) -> tuple[Program, int]:
