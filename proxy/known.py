@@ -3,7 +3,8 @@
 import hashlib
 from contextlib import suppress
 
-from proxy.records import Record, source_tag
+from proxy.record import Record
+from proxy.records import source_tag
 from proxy.sources.mounts import Mounted
 from proxy.stores.result import JSON, Result, Store
 from transforms.headers import Header

@@ -5,13 +5,14 @@ import copy
 import hashlib
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from cachetools import LRUCache
 
 from proxy.failures import Forbidden, NoSuchOriginal
 from proxy.flights import Flights
+from proxy.record import Recheck, Record
 from proxy.sources.mounts import Mounted
 from proxy.sources.source import Original, Stat, Versioned, open_known
 from proxy.stores.result import Result, Store
@@ -32,37 +33,6 @@ BRAKE = 1.0
 
 LASTING = (BadOriginal, OriginalTooLarge, UnsupportedFormat)
 """Refusals that hold for as long as the original stays the same."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """An original's version, header and file; `refusal` says why it cannot be used, whatever is asked of it."""
-
-    version: str
-    size: int
-    modified: float | None
-    checked: float
-    """When its source last said that it is so."""
-    asked: float
-    """When its source was last asked."""
-    header: Header | None = None
-    refusal: Refusal | None = None
-    fresh: float = 0.0
-    """Seconds from `checked` on for which its source said that it stays so."""
-    kept: float = 0.0
-    """When it was last written down where it outlives the process."""
-
-
-@dataclass(frozen=True)
-class Recheck:
-    """When a source is asked again, in seconds."""
-
-    every: float = 2.0
-    """For how long an original is believed to be the same."""
-    obeys: bool = False
-    """Whether what the source says of that goes before."""
-    missing: float = 0.0
-    """For how long an original is believed to be missing."""
 
 
 class Known(Protocol):
@@ -115,7 +85,7 @@ class Records:
         if rule.missing and (refused := self._refused.get(name)) and now < refused[0]:
             raise copy.copy(refused[1])
         known = self._records.get(name) or (None if name in self._doubted else await self._recalled(mounted))
-        if known and _is_fresh(known, rule, now):
+        if known and rule.holds(known, now):
             return known
         held = known if known and now - known.checked < HELD_FOR else None
         if held:
@@ -143,7 +113,7 @@ class Records:
         name = (mounted.name, mounted.key)
         self._records.pop(name, None)
         self._refused.pop(name, None)
-        if self._outliving and _is_elsewhere(mounted):
+        if self._outlives(mounted):
             self._doubted[name] = True
 
     def hear(self, mount: str, key: str, version: str) -> None:
@@ -176,7 +146,7 @@ class Records:
             raise
         except Refusal:
             self.forget(mounted)
-            if known and self._outliving and _is_elsewhere(mounted):
+            if known and self._outliving and self._outlives(mounted):
                 await self._outliving.drop(mounted)
             raise
         name = (mounted.name, mounted.key)
@@ -186,9 +156,13 @@ class Records:
             self._tell(*name, record.version)
         return record
 
+    def _outlives(self, mounted: Mounted) -> bool:
+        """Whether its record is written down: where to ask its source takes more than a look at a disk."""
+        return self._outliving is not None and isinstance(mounted.source, Versioned)
+
     async def _recalled(self, mounted: Mounted) -> Record | None:
         """What was known of an original elsewhere before this process began, or is by another."""
-        if self._outliving is None or not _is_elsewhere(mounted):
+        if self._outliving is None or not self._outlives(mounted):
             return None
         record = await self._outliving.recall(mounted)
         if record is None or (header := record.header) is None:
@@ -204,7 +178,7 @@ class Records:
 
     async def _kept(self, mounted: Mounted, record: Record) -> Record:
         """The record, written down if that was not done lately."""
-        if self._outliving is None or not _is_elsewhere(mounted) or record.checked - record.kept < KEPT_AGAIN_AFTER:
+        if self._outliving is None or not self._outlives(mounted) or record.checked - record.kept < KEPT_AGAIN_AFTER:
             return record
         record = replace(record, kept=record.checked)
         if record.refusal:  # it is not to be said that the one before is still there
@@ -217,7 +191,8 @@ class Records:
         key, limits = _key(mounted, stat.version), self._limits(mounted.name)
         record = self._record(stat)
         try:
-            if kept := await self._store.get(key):
+            # Where the record outlives the process, its header does so with it.
+            if kept := None if self._outlives(mounted) else await self._store.get(key):
                 header = Header.from_dict(dict(kept.meta))
             else:
                 # A worker's library may read all of a file to say how large the picture is.
@@ -240,20 +215,10 @@ class Records:
 
     async def _header(self, mounted: Mounted, original: Original) -> Header:
         header = await asyncio.to_thread(_read, original) or await self._probe(original)
-        key = _key(mounted, original.version)
-        await self._store.put(key, Result(header.to_dict(), b""), [source_tag(mounted)])
+        if not self._outlives(mounted):
+            key = _key(mounted, original.version)
+            await self._store.put(key, Result(header.to_dict(), b""), [source_tag(mounted)])
         return header
-
-
-def _is_fresh(known: Record, rule: Recheck, now: float) -> bool:
-    """Whether a source need not be asked again; one that was asked in vain is, as soon as its own word has expired."""
-    fresh = known.fresh if rule.obeys else 0.0
-    return now - known.checked < fresh or now - known.asked < (min(rule.every, fresh) if fresh else rule.every)
-
-
-def _is_elsewhere(mounted: Mounted) -> bool:
-    """Whether to ask its source takes more than a look at a disk."""
-    return isinstance(mounted.source, Versioned)
 
 
 def _read(original: Original) -> Header | None:

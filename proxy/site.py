@@ -10,7 +10,7 @@ from proxy.origins import Origins
 from proxy.pages.links import Links
 from proxy.pages.originals import Tree
 from proxy.reading import Place, Reader
-from proxy.records import Recheck
+from proxy.record import Recheck
 from proxy.rendition import Bounds
 from proxy.settings import REMOTE, Mount, Offer, Remote, Settings
 from proxy.sources.dropped import DroppedSource

@@ -21,7 +21,7 @@ RULES: dict[str, set[str]] = {
     # The seams and leaves of the proxy do not know each other.
     "proxy.app": {"*"},
     "proxy.site": {  # a part of it
-        "proxy.caching", "proxy.origins", "proxy.pages", "proxy.reading", "proxy.records", "proxy.rendition",
+        "proxy.caching", "proxy.origins", "proxy.pages", "proxy.reading", "proxy.record", "proxy.rendition",
         "proxy.settings", "proxy.sources", "signing", "transforms",
     },
     "proxy.together": {  # another
@@ -66,12 +66,15 @@ RULES: dict[str, set[str]] = {
         "proxy.rendition", "proxy.shrunk", "proxy.sources", "proxy.stores", "proxy.workers", "transforms",
     },
     "proxy.rendition": {
-        "proxy.failures", "proxy.negotiation", "proxy.reading", "proxy.records", "proxy.sources", "signing",
-        "transforms",
+        "proxy.failures", "proxy.negotiation", "proxy.reading", "proxy.record", "proxy.records", "proxy.sources",
+        "signing", "transforms",
     },
     "proxy.reading": {"cachetools", "proxy.failures", "proxy.policy", "proxy.sources", "signing", "transforms"},
-    "proxy.records": {"cachetools", "proxy.failures", "proxy.flights", "proxy.sources", "proxy.stores", "transforms"},
-    "proxy.known": {"proxy.records", "proxy.sources", "proxy.stores", "transforms"},
+    "proxy.records": {
+        "cachetools", "proxy.failures", "proxy.flights", "proxy.record", "proxy.sources", "proxy.stores", "transforms",
+    },
+    "proxy.record": {"transforms"},
+    "proxy.known": {"proxy.record", "proxy.records", "proxy.sources", "proxy.stores", "transforms"},
     "proxy.policy": {"proxy.failures", "transforms"},
     "proxy.sources.http": {
         "cachetools", "httpcore", "httpcore2", "idna", "structlog", "proxy.breaker", "proxy.failures", "proxy.sources",

@@ -10,7 +10,8 @@ import pytest
 from proxy.failures import NoSuchOriginal, OriginFailed, OriginTimedOut
 from proxy.flights import Flights
 from proxy.known import StoredRecords
-from proxy.records import HELD_FOR, PATIENCE, Recheck, Records
+from proxy.record import Recheck
+from proxy.records import HELD_FOR, PATIENCE, Records
 from proxy.sources.copies import Copies
 from proxy.sources.file import FileSource
 from proxy.sources.mounts import Mounted
