@@ -68,8 +68,13 @@ async def pool(scratch: Path, **changes: Any) -> AsyncIterator[Pool]:
         assert not list(scratch.iterdir())
 
 
+OTHERS = ("redis-server", "weed", "nginx")
+"""Servers that run beside the tests."""
+
+
 def workers() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    children = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in children if child.name() not in OTHERS]
 
 
 async def until(condition: Callable[[], object], seconds: float = 5) -> None:
