@@ -156,23 +156,21 @@ def origin(*hosts: str, port: int = 0, tls: SSLContext | None = None) -> Iterato
         tasks: set[asyncio.Task[None]] = set()
         writers: weakref.WeakSet[asyncio.StreamWriter] = weakref.WeakSet()
 
-        async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            assert task
-            tasks.add(task)
+        def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writers.add(writer)
-            with suppress(asyncio.CancelledError):
-                await made.serve(reader, writer)
-            tasks.discard(task)
+            task = loop.create_task(made.serve(reader, writer))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
 
         servers = []
         for host in hosts:
-            servers.append(await asyncio.start_server(served, host, made.port, ssl=tls))
+            servers.append(await asyncio.start_server(accepted, host, made.port, ssl=tls))
             made.port = servers[0].sockets[0].getsockname()[1]
         ready.set()
         await stopping[0].wait()
         for server in servers:
             server.close()
+        await asyncio.sleep(0.01)  # in which whoever was accepted becomes a task
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
