@@ -168,9 +168,9 @@ def origin(*hosts: str, port: int = 0, tls: SSLContext | None = None) -> Iterato
             made.port = servers[0].sockets[0].getsockname()[1]
         ready.set()
         await stopping[0].wait()
+        await asyncio.sleep(0.02)  # in which whoever has connected becomes a task: one accepted later would leak
         for server in servers:
             server.close()
-        await asyncio.sleep(0.01)  # in which whoever was accepted becomes a task
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
