@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -153,26 +154,29 @@ def origin(*hosts: str, port: int = 0, tls: SSLContext | None = None) -> Iterato
     async def run() -> None:
         stopping.append(asyncio.Event())
         tasks: set[asyncio.Task[None]] = set()
+        writers: weakref.WeakSet[asyncio.StreamWriter] = weakref.WeakSet()
 
-        async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            assert task
+        def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writers.add(writer)
+            task = loop.create_task(made.serve(reader, writer))
             tasks.add(task)
-            with suppress(asyncio.CancelledError):
-                await made.serve(reader, writer)
-            tasks.discard(task)
+            task.add_done_callback(tasks.discard)
 
         servers = []
         for host in hosts:
-            servers.append(await asyncio.start_server(served, host, made.port, ssl=tls))
+            servers.append(await asyncio.start_server(accepted, host, made.port, ssl=tls))
             made.port = servers[0].sockets[0].getsockname()[1]
         ready.set()
         await stopping[0].wait()
+        await asyncio.sleep(0.02)  # in which whoever has connected becomes a task: one accepted later would leak
         for server in servers:
             server.close()
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in list(writers):
+            writer.transport.abort()
+        await asyncio.sleep(0.01)  # in which they close
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(run()), daemon=True)
     thread.start()

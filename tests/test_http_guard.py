@@ -8,12 +8,17 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address as Address4
+from ipaddress import IPv6Address as Address6
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from proxy.failures import Forbidden, OriginFailed
-from proxy.sources.http.guard import Listed, Target
+from proxy.sources.http.guard import DEFAULT_PORTS, Listed, Target
 from proxy.sources.http.networks import is_public, may_be_reached
 from proxy.sources.http.pinned import Connections
 from proxy.sources.http.place import HttpPlace, Patience
@@ -291,6 +296,27 @@ async def test_a_redirect_to_something_else_is_not_followed(ground: Ground, loca
     assert set(connected) == {(OPEN, ground.site.port)}
 
 
+FRAGMENTS = ["http", "https", "://", "a.com", "127.0.0.1", "[::1]", ":80", ":443", ":8080", "/", "a", "%2e", "%41", "é"]
+
+
+@settings(max_examples=500)
+@given(
+    st.lists(st.sampled_from([*FRAGMENTS, "?", "#", "@", "\\", ".", "..", "//", " ", "\n"]), max_size=9).map("".join)
+)
+def test_an_address_that_is_read_has_one_spelling(text: str) -> None:
+    for url in (text, f"https://{text}", f"http://a.com{text}"):
+        try:
+            target = Target.read(url)
+        except ValueError:
+            continue
+        assert Target.read(str(target)) == target
+        parts = urlsplit(str(target))
+        assert (parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS[target.scheme]) == (
+            target.scheme, target.host, target.port,
+        )  # fmt: skip
+        assert parts.username is parts.password is None
+
+
 # Which hosts are listed
 
 
@@ -375,6 +401,13 @@ PUBLIC = [
     *("2a00:1450:4001:811::200e", "2001:4860:4860::8888", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"),
     "2606:4700::5efe:808:808",
 ]
+
+
+@settings(max_examples=500)
+@given(st.ip_addresses())
+def test_the_table_takes_nothing_for_public_that_the_standard_library_does_not(address: Address4 | Address6) -> None:
+    plain = address.ipv4_mapped if isinstance(address, Address6) and address.ipv4_mapped else address
+    assert not is_public(address) or plain.is_global
 
 
 @pytest.mark.parametrize("address", PUBLIC)
