@@ -162,7 +162,7 @@ def test_what_is_held_is_served_while_its_places_are_down_and_after_a_restart(tm
     sources = ("bucket/cat.jpg", "site/cat.jpg")
 
     def run(name: str) -> Any:
-        return serving(None, tmp_path / name, cache=str(tmp_path / "cache"), mounts=mounts, workers=1)
+        return serving(None, tmp_path / name, cache=str(tmp_path / "cache"), mounts=mounts, workers=1, first="final")
 
     def widths(server: Server, *numbers: int) -> set[tuple[int, int]]:
         return {(width, server.ask(f"/w_{width}/{source}").status) for width in numbers for source in sources}
