@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -153,11 +154,13 @@ def origin(*hosts: str, port: int = 0, tls: SSLContext | None = None) -> Iterato
     async def run() -> None:
         stopping.append(asyncio.Event())
         tasks: set[asyncio.Task[None]] = set()
+        writers: weakref.WeakSet[asyncio.StreamWriter] = weakref.WeakSet()
 
         async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.current_task()
             assert task
             tasks.add(task)
+            writers.add(writer)
             with suppress(asyncio.CancelledError):
                 await made.serve(reader, writer)
             tasks.discard(task)
@@ -173,6 +176,9 @@ def origin(*hosts: str, port: int = 0, tls: SSLContext | None = None) -> Iterato
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in list(writers):
+            writer.transport.abort()
+        await asyncio.sleep(0.01)  # in which they close
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(run()), daemon=True)
     thread.start()

@@ -25,6 +25,7 @@ def site() -> Iterator[Origin]:
             made.scripts[path] = Script(photo, fields={"ETag": '"1"', "Cache-Control": "max-age=3600"})
         made.scripts["/p/page.jpg"] = Script(b"<html>Sorry!</html>", fields={"Content-Type": "image/jpeg"})
         made.scripts["/p/short.jpg"] = Script(photo, fields={"ETag": '"1"'}, truncate=len(photo) - 1)
+        made.scripts["/p/huge.jpg"] = Script(photo, fields={"ETag": '"1"'}, length=10**10)
         yield made
 
 
@@ -70,11 +71,18 @@ def test_one_download_serves_every_size(server: Server, site: Origin) -> None:
         ("shop/none.jpg", 404, "no_such_original"),
         ("shop/short.jpg", 502, "origin_failed"),
         ("shop/page.jpg", 415, "unsupported_format"),
+        ("shop/huge.jpg", 413, "original_too_large"),
         ("https://example.com/cat.jpg", 403, "forbidden"),
     ],
 )
 def test_what_is_no_original_is_told(server: Server, source: str, status: int, code: str) -> None:
     assert told(server.ask(f"/w_50/{source}"))[:2] == (status, code)
+
+
+def test_an_original_that_says_that_it_is_too_large_is_not_fetched(server: Server, site: Origin) -> None:
+    server.ask("/w_60/shop/huge.jpg")
+    assert site.count("/p/huge.jpg", "HEAD") > 0
+    assert site.count("/p/huge.jpg") == 0
 
 
 def test_no_door_of_the_server_leads_inside(server: Server, site: Origin, canary: Origin) -> None:
