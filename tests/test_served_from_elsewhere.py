@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -162,7 +163,7 @@ def test_what_is_held_is_served_while_its_places_are_down_and_after_a_restart(tm
     sources = ("bucket/cat.jpg", "site/cat.jpg")
 
     def run(name: str) -> Any:
-        return serving(None, tmp_path / name, cache=str(tmp_path / "cache"), mounts=mounts, workers=1)
+        return serving(None, tmp_path / name, cache=str(tmp_path / "cache"), mounts=mounts, workers=1, first="final")
 
     def widths(server: Server, *numbers: int) -> set[tuple[int, int]]:
         return {(width, server.ask(f"/w_{width}/{source}").status) for width in numbers for source in sources}
@@ -296,3 +297,38 @@ async def test_sources_are_kept_over_a_reload_and_closed_when_nobody_uses_them(s
     assert (await third["b"].stat("plain.jpg")).size == len(picture("plain.jpg"))
     await origins.close()
     assert not origins._unclosed
+
+
+def test_a_running_server_goes_on_with_places_as_they_are_set_anew(tmp_path: Path) -> None:
+    """Every other original is asked for while the settings are read anew; the connection of one place outlives that."""
+    config, told = tmp_path / "darkroom.toml", "the second secret"
+
+    def write(tenant: str, age: int) -> None:
+        table = f'url = "http://127.0.0.1:{stub.port}/p/"\nprivate_networks = ["127.0.0.0/8"]\nmax_age = {age}'
+        config.write_text(f'[mounts.site]\n{table}\nheaders = {{X-Tenant = "{tenant}"}}\n')
+
+    with origin() as stub:
+        stub.scripts |= {f"/p/{number}.jpg": script(picture("plain.jpg")) for number in range(200)}
+        write("one", 60)
+        with serving(None, tmp_path / "server", "--config", str(config), workers=1) as server:
+            assert server.ask("/w_9/site/0.jpg")["cache-control"].startswith("public, max-age=60,")
+            write("one", 70)
+            server.process.send_signal(signal.SIGHUP)
+            server.until(lambda: "max-age=70" in server.ask("/w_9/site/0.jpg")["cache-control"])
+            assert server.ask("/w_9/site/1.jpg").status == 200
+            assert stub.connections == 1
+            write(told, 70)
+            server.process.send_signal(signal.SIGHUP)
+            numbers = iter(range(2, 200))
+
+            def asks_anew() -> bool:
+                assert server.ask(f"/w_9/site/{next(numbers)}.jpg").status == 200
+                return stub.asked[-1].fields["x-tenant"] == told
+
+            server.until(asks_anew)
+            server.until(lambda: stub.open == 1)  # the one before is closed
+            config.write_text('[mounts]\nsite = "https://exa mple.org/"\n')
+            server.process.send_signal(signal.SIGHUP)
+            server.until(lambda: any("mounts.site.url" in str(event) for event in server.log()))
+            assert server.ask(f"/w_9/site/{next(numbers)}.jpg").status == 200
+            assert told not in server.log_file.read_text()
