@@ -93,7 +93,7 @@ def serve(
             replace=lambda: application.replace(reread()),
             announce=lambda: print(said, flush=True),
             larger_bodies=application.larger_bodies,
-            at_once=application.asgi.at_once,
+            at_once=application.at_once,
         )
         running.run(sockets=[listener])
     except (BudgetError, BadKey, ValueError) as error:

@@ -16,16 +16,20 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from proxy import gate as gates
 from proxy import metrics as counted
+from proxy.accel import Accel
 from proxy.budget import Budget, find_machine, plan_budget
 from proxy.delivery import Delivery
 from proxy.edge import Edge, RecentAnswers
 from proxy.failures import OriginFailed, OriginTimedOut
 from proxy.flights import Flights
+from proxy.gate import Gate
 from proxy.handlers import pages as ui
 from proxy.handlers.media import METHODS, Media
 from proxy.handlers.pages import Pages
 from proxy.handlers.status import Status
+from proxy.handlers.verdicts import Verdicts
 from proxy.handlers.visitors import Visitors
 from proxy.metrics import Metrics
 from proxy.pages import dropping
@@ -33,6 +37,7 @@ from proxy.pages.dropping import Drops
 from proxy.pages.playground import Playground
 from proxy.pressure import Siblings
 from proxy.protocol import room_for_pixels
+from proxy.ready import AtOnce, Fields
 from proxy.records import Records
 from proxy.refinement import Refinement
 from proxy.rendering import Renderer, Watch
@@ -67,6 +72,8 @@ class Application:
     """A server in one value: the ASGI application and what a test or a command may want of it."""
 
     asgi: Edge
+    at_once: AtOnce
+    """Answers that are ready, for the connection's protocol."""
     media: Media
     metrics: Metrics
     recent: RecentAnswers
@@ -125,11 +132,13 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         refine=refinement.consider,
         grade="final" if settings.first == "final" else "first",
         clock=time.time,
+        guarded=settings.behind_nginx,
     )
+    gate = Gate(site.reader, freshness.__getitem__, time.time)
     recent = RecentAnswers(budget.memory_cache // 2, metrics)
     visitors = Visitors(settings.admin_token.get_secret_value() if settings.admin_token else None)
     manners = Manners(settings.corp, settings.cors_origin)
-    media = Media(delivery, recent, metrics, manners, visitors, settings.error_pictures)
+    media = Media(delivery, recent, metrics, manners, visitors, settings.error_pictures, _accel(settings))
     status = Status(metrics, visitors, manners, lambda: _readiness(phase, pools))
     pages = Pages(_playground(settings, site, dropped, records), visitors)
     metrics.watch(lambda: [(counted.COALESCED, (), flights.joined)])
@@ -139,6 +148,8 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         bounds.update(site.bounds)
         freshness.update(site.freshness)
         media.delivery = replace(media.delivery, reader=site.reader)
+        media.accel = _accel(others)
+        gate.reader = site.reader
         if pages.playground:
             pages.playground = replace(pages.playground, tree=site.tree, links=site.links)
         recent.forget()
@@ -159,7 +170,12 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
             yield
             phase.draining = True
 
-    own = {"/health": status.health, "/ready": status.ready, "/metrics": status.prometheus}
+    own = {
+        "/health": status.health,
+        "/ready": status.ready,
+        "/metrics": status.prometheus,
+        gates.PLACE.decode(): Verdicts(gate).auth,
+    }
     routes = [*(Route(path, endpoint) for path, endpoint in own.items()), *pages.routes()]
     starlette = Starlette(routes=routes, lifespan=lambda _: running())
     paths = {path.encode() for path in own}
@@ -173,9 +189,18 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         )
         await (starlette if ours else media)(scope, receive, send)
 
+    def at_once(method: str, path: bytes, fields: Fields) -> tuple[bytes, bytes] | None:
+        return gate.at_once(fields) if path == gates.PLACE else edge.at_once(method, path, fields)
+
     edge = Edge(routed, recent, media.renew)
     larger = {(b"PUT", ui.DROPPED.encode()): pages.playground.drops.most_bytes} if pages.playground else {}
-    return Application(edge, media, metrics, recent, pools, budget, larger, replace_site, running, phase)
+    return Application(edge, at_once, media, metrics, recent, pools, budget, larger, replace_site, running, phase)
+
+
+def _accel(settings: Settings) -> Accel | None:
+    # As FileSource has them, which gives originals their paths.
+    folders = {name: mount.url.absolute() for name, mount in settings.mounts.items()}
+    return Accel(settings.accel, folders) if settings.accel else None
 
 
 async def _close_all(sources: Mapping[Any, Closed]) -> None:

@@ -44,6 +44,8 @@ class Delivery:
     grade: str
     """The grade in which results are made when they are first asked for."""
     clock: Callable[[], float]
+    guarded: bool = False
+    """Whether a cache in front has each request verified, so that an answer may outlive the URL it was made for."""
 
     async def answer(self, ask: Ask) -> Answer:
         """The rendition that a path asks for. Raises SigningError and Refusals."""
@@ -132,7 +134,8 @@ class Delivery:
 
     def _lifetime(self, wanted: Wanted, **nature: bool) -> Lifetime:
         freshness, versioned = self.freshness(wanted.mounted.name), wanted.plan.saving.version is not None
-        return lifetime(freshness, now=self.clock(), expires=wanted.expires, versioned=versioned, **nature)
+        expires = None if self.guarded else wanted.expires
+        return lifetime(freshness, now=self.clock(), expires=expires, versioned=versioned, **nature)
 
     async def _substituted(self, busy: Busy, ask: Ask, wanted: Wanted, rendition: Rendition, answer: Answer) -> Answer:
         """What is near the rendition, for there is no time to make it; raises `busy` where there is nothing."""

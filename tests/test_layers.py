@@ -34,10 +34,15 @@ RULES: dict[str, set[str]] = {
     "proxy.reference": {"proxy.errors", "proxy.settings", "transforms"},
     "proxy.greeting": {"proxy.settings", "signing", "transforms"},
     "proxy.handlers": {
-        "starlette", "structlog", "proxy.answer", "proxy.delivery", "proxy.edge", "proxy.errors", "proxy.failures",
-        "proxy.log", "proxy.metrics", "proxy.negotiation", "proxy.pages", "proxy.stores", "proxy.wire",
+        "starlette", "structlog", "proxy.accel", "proxy.answer", "proxy.delivery", "proxy.edge", "proxy.errors",
+        "proxy.failures", "proxy.gate", "proxy.log", "proxy.metrics", "proxy.negotiation", "proxy.pages",
+        "proxy.stores", "proxy.wire",
     },
     "proxy.pages": {"proxy.failures", "proxy.reference", "proxy.sources", "signing", "transforms"},
+    "proxy.gate": {
+        "proxy.caching", "proxy.errors", "proxy.negotiation", "proxy.reading", "signing", "transforms",
+    },
+    "proxy.accel": {"proxy.stores", "proxy.wire"},
     "proxy.edge": {
         "cachetools", "proxy.answer", "proxy.caching", "proxy.log", "proxy.metrics", "proxy.negotiation",
         "proxy.wire",

@@ -8,6 +8,7 @@ from html import escape
 import structlog
 from starlette.types import Receive, Scope, Send
 
+from proxy.accel import Accel
 from proxy.answer import Answer, Ask
 from proxy.delivery import Delivery
 from proxy.edge import RecentAnswers, header_fields
@@ -54,6 +55,8 @@ class Media:
     manners: Manners
     visitors: Visitors
     error_pictures: bool
+    accel: Accel | None = None
+    """Replaced like the delivery; None where no nginx sends files for us."""
     queries: Once = field(default_factory=Once)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,10 +104,17 @@ class Media:
         answer = await self.delivery.answer(
             Ask(path, accept, fields.get(b"if-none-match"), fields.get(b"if-modified-since"), inside)
         )
-        sent = message(answer, fields, self.manners, inside)
+        sent = self._left_to_nginx(message(answer, fields, self.manners, inside))
         if sent.status == 200:
             self.recent.remember(path, bucket(accept), answer, sent.headers, generation)
         return answer, sent
+
+    def _left_to_nginx(self, sent: Message) -> Message:
+        """The same message, or one that has nginx send the body, where that is a file it can reach."""
+        place = self.accel.place(sent.body) if self.accel and sent.status == 200 else None
+        if self.accel is None or place is None:
+            return sent
+        return Message(200, self.accel.headers(sent.headers, place), b"", 0, 0)
 
     async def renew(self, path: bytes, accept: bytes) -> bool:
         """Ask for a rendition on behalf of nobody, so that the recent answers have it as it is now.

@@ -1,6 +1,7 @@
 """Every setting, declared once."""
 
 import difflib
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
@@ -103,6 +104,16 @@ class Settings(BaseSettings):
     playground: bool = setting(True, "Whether there is a page at /ui/ for this machine, or with the admin token.")
     error_pictures: bool = setting(False, "Errors are shown as pictures: for development.")
 
+    behind_nginx: bool = setting(
+        False, "Every request comes through nginx as nginx/ sets it up: it verifies each, so answers may outlive a URL."
+    )
+    accel: str = setting(
+        "",
+        "Path below which that nginx finds the mounts' folders, to send large originals itself.",
+        example="/api/accel/",
+        shown="none",
+    )
+
     drain_seconds: Seconds = setting(5, "How long to go on accepting after being told to stop.", unit="seconds")
     stop_seconds: Seconds = setting(20, "How long running requests may take to finish then.", unit="seconds")
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "Least grave events that are logged.")
@@ -141,6 +152,14 @@ class Settings(BaseSettings):
         if origin not in ("", "*") and (scheme not in ("http", "https") or not rest or "/" in rest):
             raise ValueError("* or one origin such as https://www.example.com")
         return origin
+
+    @model_validator(mode="after")
+    def _accel_needs_nginx(self) -> "Settings":
+        if self.accel and not self.behind_nginx:
+            raise said("accel: only nginx knows what to do with it; add behind_nginx = true or take it out")
+        if self.accel and not re.fullmatch("/(?:[A-Za-z0-9_.-]+/)+", self.accel):
+            raise said("accel: a path that begins and ends with a slash, such as /api/accel/")
+        return self
 
     @model_validator(mode="after")
     def _names_exist(self) -> "Settings":
