@@ -134,7 +134,7 @@ RECEIVERS: dict[type, set[str]] = {
     Policy: {"rule"},
 }
 """What values of each table are called where they are used."""
-ONLY_SHOWN = ("proxy/settings/", "proxy/doctor.py", "proxy/greeting.py")
+ONLY_SHOWN = ("proxy/settings/", "proxy/doctor/", "proxy/greeting.py")
 """Files that read settings without acting on them."""
 
 
