@@ -221,8 +221,6 @@ class Lifetime(NamedTuple):
 
     seconds: int
     header: str
-    browser_seconds: int = 0
-    """How long browsers may keep it."""
 
 
 def lifetime(
@@ -255,7 +253,7 @@ def _lifetime(freshness: Freshness, left: int | None, versioned: bool, final: bo
     most = YEAR if left is None else left
     if versioned and final and not degraded:
         age = min(YEAR, most)
-        return Lifetime(age, f"public, max-age={age}, immutable", age)
+        return Lifetime(age, f"public, max-age={age}, immutable")
     browser, shared = int(min(freshness.max_age, most)), int(min(freshness.shared_max_age, most))
     if degraded:
         browser, shared = min(browser, DEGRADED_AGE), min(shared, DEGRADED_AGE)
@@ -266,7 +264,7 @@ def _lifetime(freshness: Freshness, left: int | None, versioned: bool, final: bo
     if left is None and not degraded:
         header += f", stale-while-revalidate={int(freshness.stale_while_revalidate)}"
         header += f", stale-if-error={int(freshness.stale_if_error)}"
-    return Lifetime(shared, header, browser)
+    return Lifetime(shared, header)
 
 
 # File names

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from proxy.caching import Freshness, http_date, lifetime
+from proxy.caching import YEAR, Freshness, http_date
 from proxy.errors import code
 from proxy.negotiation import VARY
 from proxy.reading import Reader, Wanted
@@ -79,14 +79,10 @@ class Gate:
             yield b"cache-control", _kept(HOLDS, HOLDS_WITHOUT_US)
             return
         now = self.clock()
-        fresh = lifetime(
-            self.freshness(wanted.mounted.name),
-            now=now,
-            expires=wanted.expires,
-            versioned=wanted.plan.saving.version is not None,
-        )
+        versioned = wanted.plan.saving.version is not None
+        age = YEAR if versioned else self.freshness(wanted.mounted.name).max_age
         # A moment and no span, as the verdict itself is kept for a while.
-        yield b"x-darkroom-until", http_date(min(now + fresh.browser_seconds, wanted.expires)).encode()
+        yield b"x-darkroom-until", http_date(min(now + age, wanted.expires)).encode()
         left = int(wanted.expires - now) - MARGIN
         holds = min(HOLDS, left)
         yield b"cache-control", _kept(holds, min(HOLDS_WITHOUT_US, left - holds)) if holds > 0 else b"no-store"

@@ -5,15 +5,17 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.serving import answers, free_port
-from tests.serving import Reply, exchange, request, wait_until
+from signing import Signer
+from tests.serving import Reply, Server, exchange, request, serving, wait_until
 
+KEY = "an example of a key, 32 bytes or more"
 SITE = Path(__file__).parent.parent / "nginx"
-MODULES = Path("/usr/lib/nginx/modules")
 
 
 @dataclass
@@ -32,7 +34,7 @@ class Nginx:
         return Reply.read(exchange(self.private_port, request(path, fields, method)))
 
     def purge(self, path: str, **fields: str) -> int:
-        return self.privately(f"/purge{path}", "PURGE", **fields).status
+        return self.privately(f"/purge{path}", "DELETE", **fields).status
 
     def errors(self) -> str:
         return (self.folder / "errors").read_text()
@@ -63,8 +65,9 @@ def configured(
         **places,
     }
     main = {"/tmp/nginx.pid": str(folder / "pid"), "access_log /dev/stdout darkroom": "access_log off", **places}
+    main |= {"worker_rlimit_nofile 65536;": "", "worker_connections 8192": "worker_connections 1024"}
     main["error_log stderr warn"] = f"error_log {folder}/errors warn"
-    (folder / "darkroom.conf").write_text(replaced(replaced((SITE / "darkroom.conf").read_text(), site), values))
+    (folder / "darkroom.conf").write_text(replaced((SITE / "darkroom.conf").read_text(), site | values))
     config = folder / "nginx.conf"
     # As root, workers would give up rights that the folders of tests ask for.
     user = "user root;\n" if os.geteuid() == 0 else ""
@@ -98,3 +101,38 @@ def nginx(
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
+
+
+@dataclass
+class Rig:
+    """Some fronts and an nginx before them."""
+
+    nginx: Nginx
+    fronts: list[Server]
+    signer: Signer
+
+    def url(self, source: str, *steps: str, **options: Any) -> str:
+        return self.signer.url(source, *steps, **options)
+
+    def made(self) -> float:
+        """How many renditions the fronts have made."""
+        return sum(front.count("darkroom_transforms_total") for front in self.fronts)
+
+    def asked(self) -> float:
+        """How many requests for renditions have reached a front."""
+        return sum(front.count("darkroom_requests_total") for front in self.fronts)
+
+
+@contextmanager
+def rigged(
+    folder: Path, scratch: Path, fronts: int, values: Mapping[str, str] | None = None, **settings: Any
+) -> Iterator[Rig]:
+    """Fronts with one worker each over one folder, and nginx."""
+    settings = {"keys": [KEY], "behind_nginx": True, "accel": "/api/accel/", "first": "final", "workers": 1} | settings
+    with ExitStack() as stack:
+        started = [
+            stack.enter_context(serving(folder, scratch / f"front-{number}", **settings)) for number in range(fronts)
+        ]
+        ports = [front.port for front in started]
+        before = stack.enter_context(nginx(scratch / "nginx", ports, folder, values))
+        yield Rig(before, started, Signer(KEY))

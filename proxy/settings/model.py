@@ -145,6 +145,13 @@ class Settings(BaseSettings):
             raise said("the same secret is there twice")
         return keys
 
+    @field_validator("accel")
+    @classmethod
+    def _a_folder_of_urls(cls, accel: str) -> str:
+        if accel and not re.fullmatch("/(?:[A-Za-z0-9_.-]+/)+", accel):
+            raise said("accel: a path that begins and ends with a slash, such as /api/accel/")
+        return accel
+
     @field_validator("cors_origin")
     @classmethod
     def _an_origin(cls, origin: str) -> str:
@@ -152,14 +159,6 @@ class Settings(BaseSettings):
         if origin not in ("", "*") and (scheme not in ("http", "https") or not rest or "/" in rest):
             raise ValueError("* or one origin such as https://www.example.com")
         return origin
-
-    @model_validator(mode="after")
-    def _accel_needs_nginx(self) -> "Settings":
-        if self.accel and not self.behind_nginx:
-            raise said("accel: only nginx knows what to do with it; add behind_nginx = true or take it out")
-        if self.accel and not re.fullmatch("/(?:[A-Za-z0-9_.-]+/)+", self.accel):
-            raise said("accel: a path that begins and ends with a slash, such as /api/accel/")
-        return self
 
     @model_validator(mode="after")
     def _names_exist(self) -> "Settings":
