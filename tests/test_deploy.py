@@ -1,4 +1,4 @@
-"""Images, compose file, manifest and nginx' configuration: read by their own linters, and held against the repository."""
+"""Images, compose file, manifest and nginx: read by their own linters, and held against the repository."""
 
 import json
 import re

@@ -84,7 +84,7 @@ RULES: dict[str, set[str]] = {
     "proxy.metrics": {"prometheus_client"},
     "proxy.settings": {"pydantic", "pydantic_core", "pydantic_settings", "signing", "transforms"},
     "proxy.budget": {"proxy.settings"},
-    "proxy.doctor": {"proxy.budget", "proxy.workers", "proxy.settings", "signing", "transforms"},
+    "proxy.doctor": {"proxy.budget", "proxy.caching", "proxy.workers", "proxy.settings", "signing", "transforms"},
     "proxy": set(),
 }
 # fmt: on
