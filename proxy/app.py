@@ -199,7 +199,8 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
 
 def _accel(settings: Settings) -> Accel | None:
     # As FileSource has them, which gives originals their paths.
-    folders = {name: mount.url.absolute() for name, mount in settings.mounts.items()}
+    urls = {name: mount.url for name, mount in settings.mounts.items()}
+    folders = {name: url.absolute() for name, url in urls.items() if isinstance(url, Path)}
     return Accel(settings.accel, folders) if settings.accel else None
 
 

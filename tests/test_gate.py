@@ -1,6 +1,5 @@
 """Verdicts on URLs, as a cache in front asks for them."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,15 +151,3 @@ def test_a_server_without_nginx_cuts_ages_at_the_expiry(server: Server) -> None:
     ages = [int(part.partition("=")[2]) for part in reply["cache-control"].split(", ") if "max" in part]
     assert max(ages) <= 100
     assert "stale" not in reply["cache-control"]
-
-
-def test_behind_nginx_an_answer_may_outlive_the_url_and_the_url_is_refused_all_the_same(tmp_path: Path) -> None:
-    folder = originals(tmp_path / "originals")
-    with serving(folder, tmp_path / "server", keys=[KEY], behind_nginx=True, workers=1) as server:
-        url = Signer(KEY).url("cats/1.jpg", w=62, expires=2, round_expiry=1)
-        reply = server.ask(url)
-        assert "max-age=3600" in reply["cache-control"]
-        assert "stale-if-error=86400" in reply["cache-control"]
-        end = time.time() + 3
-        server.until(lambda: server.ask(url).status == 410)
-        assert time.time() < end + 5

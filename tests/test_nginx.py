@@ -11,9 +11,10 @@ from bench.serving import free_port
 from proxy.caching import parse_http_date
 from proxy.negotiation import bucket
 from signing import Signer
-from tests.edging import Rig, checked, configured, nginx, rigged
-from tests.serving import originals, serving
+from tests.edging import KEY, Rig, checked, configured, nginx, rigged
+from tests.serving import originals
 
+WIDGET = "the key of the widget, of 32 bytes or more"
 BROWSER = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 
 
@@ -25,7 +26,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def rig(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """Two fronts that are never stopped before the end."""
-    with rigged(folder, tmp_path_factory.mktemp("rig"), fronts=2) as made:
+    keys = [{"secret": KEY}, {"secret": WIDGET, "policy": {"ladder": [64, 128]}}]
+    with rigged(folder, tmp_path_factory.mktemp("rig"), fronts=2, keys=keys) as made:
         yield made
 
 
@@ -101,6 +103,14 @@ def http_moment(text: str) -> float:
     found = parse_http_date(text.encode())
     assert found is not None
     return found
+
+
+def test_a_front_tells_nginx_ages_without_the_expiry_and_refuses_what_has_expired(rig: Rig) -> None:
+    url, front = rig.url("cats/2.jpg", w=105, expires=1, round_expiry=1), rig.fronts[0]
+    told = front.ask(url)["cache-control"]
+    assert "max-age=3600" in told
+    assert "stale-if-error=86400" in told
+    front.until(lambda: front.ask(url).status == 410)
 
 
 def test_errors_of_urls_that_expire_are_not_kept_by_clients(rig: Rig) -> None:
@@ -228,19 +238,13 @@ def test_a_url_that_names_its_format_is_one_entry_for_all(rig: Rig) -> None:
     assert rig.nginx.ask(url)["cache-status"] == "nginx; hit"
 
 
-def test_keys_with_different_policies_share_nothing(folder: Path, tmp_path: Path) -> None:
-    widget, shop = "the key of the widget, of 32 bytes or more", "the key of the shop, of 32 bytes or more"
-    keys = [{"secret": shop}, {"secret": widget, "policy": {"ladder": [64, 128]}}]
-    with (
-        serving(folder, tmp_path / "front", keys=keys, behind_nginx=True, workers=1) as front,
-        nginx(tmp_path / "nginx", [front.port], folder) as before,
-    ):
-        plain = before.ask(Signer(shop).url("cats/1.jpg", w=100, f="json"))
-        assert plain.status in (200, 400)
-        exact = before.ask(Signer(shop).url("cats/1.jpg", w=100))
-        snapped = before.ask(Signer(widget).url("cats/1.jpg", w=100))
-        assert exact.body != snapped.body
-        assert before.ask(Signer(widget).url("cats/1.jpg", w=100)).body == snapped.body
+def test_keys_with_different_policies_share_nothing(rig: Rig) -> None:
+    widget = Signer(WIDGET)
+    exact = rig.nginx.ask(rig.url("cats/1.jpg", w=100))
+    snapped = rig.nginx.ask(widget.url("cats/1.jpg", w=100))
+    assert exact.body != snapped.body
+    again = rig.nginx.ask(widget.url("cats/1.jpg", w=100, expires=60))
+    assert (again.body, again["cache-status"]) == (snapped.body, "nginx; hit")
 
 
 # What is passed on, and what is not
@@ -353,6 +357,17 @@ def test_json_is_compressed_and_pictures_are_not(rig: Rig) -> None:
     facts = rig.nginx.ask(rig.url("cats/1.jpg", f="json"), accept_encoding="gzip")
     assert facts["content-encoding"] == "gzip"
     assert "content-encoding" not in rig.nginx.ask(rig.url("cats/1.jpg", w=300), accept_encoding="gzip").fields
+
+
+def test_names_of_films_and_paths_of_an_interface_reach_a_front(rig: Rig) -> None:
+    url = rig.url("cats/1.jpg", w=122)
+    for leaf in ("/~hls/5f0c2a91/720/12.m4s", "/~hls/5f0c2a91/720/init.mp4"):
+        reply = rig.nginx.ask(url + leaf)
+        assert (reply.status, reply.code) == (404, "no_such_rendition")
+    missing = rig.nginx.ask("/api/v1/nothing")
+    assert (missing.status, missing.code) == (400, "bad_address")
+    assert rig.nginx.ask("/api/v1/nothing", "POST").status == 405
+    assert rig.nginx.ask("/api/v1/auth", x_original_uri=url).status == 404
 
 
 # Validators and ranges

@@ -1,7 +1,6 @@
 """Every setting, declared once."""
 
 import difflib
-import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,6 +9,7 @@ from pydantic import BeforeValidator, SecretStr, field_validator, model_validato
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from proxy.settings.declare import Table, setting
+from proxy.settings.edge import AccelPath
 from proxy.settings.limits import Limits
 from proxy.settings.mounts import Keys, Mount, Mounts, Presets, said
 from proxy.settings.units import Bytes, Seconds, Whole
@@ -107,7 +107,7 @@ class Settings(BaseSettings):
     behind_nginx: bool = setting(
         False, "Every request comes through nginx as nginx/ sets it up: it verifies each, so answers may outlive a URL."
     )
-    accel: str = setting(
+    accel: AccelPath = setting(
         "",
         "Path below which that nginx finds the mounts' folders, to send large originals itself.",
         example="/api/accel/",
@@ -144,13 +144,6 @@ class Settings(BaseSettings):
         if len({key.secret.get_secret_value() for key in keys}) < len(keys):
             raise said("the same secret is there twice")
         return keys
-
-    @field_validator("accel")
-    @classmethod
-    def _a_folder_of_urls(cls, accel: str) -> str:
-        if accel and not re.fullmatch("/(?:[A-Za-z0-9_.-]+/)+", accel):
-            raise said("accel: a path that begins and ends with a slash, such as /api/accel/")
-        return accel
 
     @field_validator("cors_origin")
     @classmethod
