@@ -107,6 +107,7 @@ def all_are_gone(rig: Rig) -> None:
     assert {reply["cache-control"] for reply in old} == {"public, max-age=10"}
     other = rig.nginx.ask(rig.url("cats/1.jpg", w=300))
     assert (other.status, other.code, other.json["code"], other["retry-after"]) == (503, "no_front", "no_front", "5")
+    assert other["content-type"] == "application/problem+json"
     assert rig.nginx.ask("/health").status == 200
     # Nobody is there to say that a URL has expired, and it is not served.
     last.until(lambda: rig.nginx.ask(brief).status == 503)
@@ -146,9 +147,8 @@ async def test_a_client_that_asks_too_much_is_told_so(folder: Path, tmp_path: Pa
         replies = [alone.ask("/cats/1.jpg") for _ in range(8)]
     refused = [reply for reply in replies if reply.status == 429]
     assert len(refused) >= 3
-    assert {(reply.code, reply["retry-after"], reply["cache-control"]) for reply in refused} == {
-        ("too_many_requests", "1", "no-store")
-    }
+    told = {(reply.code, reply["retry-after"], reply["cache-control"], reply["content-type"]) for reply in refused}
+    assert told == {("too_many_requests", "1", "no-store", "application/problem+json")}
 
 
 async def test_large_originals_are_sent_by_nginx_itself(rig: Rig, folder: Path) -> None:
