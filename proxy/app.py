@@ -69,7 +69,7 @@ from proxy.stores.memory import MemoryStore
 from proxy.stores.notices import Notices
 from proxy.stores.result import Result, Store
 from proxy.stores.tiered import TieredStore
-from proxy.tags import original_tags
+from proxy.tags import tags_at
 from proxy.together import Together
 from proxy.wire import Manners
 from proxy.workers.poison import PoisonList
@@ -140,10 +140,12 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         lambda mount: bounds[mount].limits,
         passing=(OriginFailed, OriginTimedOut),
         clock=time.time,
-        purged=lambda mounted: generations.of(original_tags(mounted)).numbers,
+        purged=lambda mount, key: generations.of(tags_at(mount, key)).numbers,
         recheck=rechecks.__getitem__,
         outliving=StoredRecords(store),
+        tell=together.tell_of_records,
     )
+    together.hear_of_records(records.hear)
     delivery = Delivery(
         reader=site.reader,
         records=records,

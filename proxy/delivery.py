@@ -14,7 +14,8 @@ from proxy.herd import Make
 from proxy.negotiation import bucket
 from proxy.pressure import Siblings
 from proxy.reading import Reader, Wanted, hinted
-from proxy.records import Record, Records
+from proxy.record import Record
+from proxy.records import Records
 from proxy.rendering import OriginalChanged, Renderer, described, opened
 from proxy.rendition import Bounds, Rendition, check_name, explained, filename, resolve, strong_tag
 from proxy.stores.result import FileBody, Result, Store

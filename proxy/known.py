@@ -4,7 +4,7 @@ import hashlib
 import json
 from contextlib import suppress
 
-from proxy.records import Record
+from proxy.record import Record
 from proxy.sources.mounts import Mounted
 from proxy.stores.result import JSON, Result, Store
 from proxy.tags import Numbers, source_tag

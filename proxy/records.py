@@ -5,13 +5,14 @@ import copy
 import hashlib
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from cachetools import LRUCache
 
 from proxy.failures import Forbidden, NoSuchOriginal
 from proxy.flights import Flights
+from proxy.record import Recheck, Record
 from proxy.sources.mounts import Mounted
 from proxy.sources.source import Original, Stat, Versioned, open_known
 from proxy.stores.result import Result, Store
@@ -36,37 +37,6 @@ Name = tuple[str, str, Numbers]
 
 LASTING = (BadOriginal, OriginalTooLarge, UnsupportedFormat)
 """Refusals that hold for as long as the original stays the same."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """An original's version, header and file; `refusal` says why it cannot be used, whatever is asked of it."""
-
-    version: str
-    size: int
-    modified: float | None
-    checked: float
-    """When its source last said that it is so."""
-    asked: float
-    """When its source was last asked."""
-    header: Header | None = None
-    refusal: Refusal | None = None
-    fresh: float = 0.0
-    """Seconds from `checked` on for which its source said that it stays so."""
-    kept: float = 0.0
-    """When it was last written down where it outlives the process."""
-
-
-@dataclass(frozen=True)
-class Recheck:
-    """When a source is asked again, in seconds."""
-
-    every: float = 2.0
-    """For how long an original is believed to be the same."""
-    obeys: bool = False
-    """Whether what the source says of that goes before."""
-    missing: float = 0.0
-    """For how long an original is believed to be missing."""
 
 
 class Known(Protocol):
@@ -95,15 +65,17 @@ class Records:
         clock: Callable[[], float],
         recheck: Callable[[str], Recheck] = lambda _: Recheck(),
         outliving: Known | None = None,
-        purged: Callable[[Mounted], Numbers] = lambda _: (),
+        tell: Callable[[str, str, str], None] = lambda mount, key, version: None,
+        purged: Callable[[str, str], Numbers] = lambda mount, key: (),
     ) -> None:
         """`passing` are the refusals of sources that say nothing about the original: it may be there all the same.
 
-        `recheck` is by mount. `purged` says how often an original was purged; what was known before is not believed.
+        `recheck` is by mount. `tell` is called with the mount, key and version of an original that has changed.
+        `purged` says how often one was purged, by mount and key; what was known of it before is not believed.
         """
         self._store, self._flights, self._probe, self._limits = store, flights, probe, limits
         self._passing, self._clock = passing, clock
-        self._recheck, self._outliving, self._purged = recheck, outliving, purged
+        self._recheck, self._outliving, self._tell, self._purged = recheck, outliving, tell, purged
         self._records: LRUCache[Name, Record] = LRUCache(REMEMBERED)
         self._refused: LRUCache[Name, tuple[float, Refusal]] = LRUCache(REMEMBERED)
         self._doubted: LRUCache[Name, bool] = LRUCache(REMEMBERED)
@@ -119,7 +91,7 @@ class Records:
         if rule.missing and (refused := self._refused.get(name)) and now < refused[0]:
             raise copy.copy(refused[1])
         known = self._records.get(name) or (None if name in self._doubted else await self._recalled(mounted, name))
-        if known and _is_fresh(known, rule, now):
+        if known and rule.holds(known, now):
             return known
         held = known if known and now - known.checked < HELD_FOR else None
         if held:
@@ -148,13 +120,23 @@ class Records:
         self._forget(mounted, self._name(mounted))
 
     def _name(self, mounted: Mounted) -> Name:
-        return mounted.name, mounted.key, self._purged(mounted)
+        return mounted.name, mounted.key, self._purged(mounted.name, mounted.key)
 
     def _forget(self, mounted: Mounted, name: Name) -> None:
         self._records.pop(name, None)
         self._refused.pop(name, None)
-        if self._outliving and _is_elsewhere(mounted):
+        if self._outlives(mounted):
             self._doubted[name] = True
+
+    def hear(self, mount: str, key: str, version: str) -> None:
+        """Ask the source the next time, unless this version is known: another server has seen it.
+
+        If the source cannot be asked then, what is known still holds.
+        """
+        name = (mount, key, self._purged(mount, key))
+        known = self._records.get(name)
+        if known and known.version != version:
+            self._records[name] = replace(known, asked=0.0, fresh=0.0)
 
     async def header(self, mounted: Mounted) -> tuple[Record, Header]:
         """The record and the header of an original that can be used. Raises the refusal of one that cannot."""
@@ -177,16 +159,22 @@ class Records:
             raise
         except Refusal:
             self._forget(mounted, name)
-            if known and self._outliving and _is_elsewhere(mounted):
+            if known and self._outliving and self._outlives(mounted):
                 await self._outliving.drop(mounted, name[2])
             raise
         self._records[name] = record = await self._kept(mounted, name, record)
         self._doubted.pop(name, None)
+        if known and known.version != record.version:
+            self._tell(mounted.name, mounted.key, record.version)
         return record
+
+    def _outlives(self, mounted: Mounted) -> bool:
+        """Whether its record is written down: where to ask its source takes more than a look at a disk."""
+        return self._outliving is not None and isinstance(mounted.source, Versioned)
 
     async def _recalled(self, mounted: Mounted, name: Name) -> Record | None:
         """What was known of an original elsewhere before this process began, or is by another."""
-        if self._outliving is None or not _is_elsewhere(mounted):
+        if self._outliving is None or not self._outlives(mounted):
             return None
         record = await self._outliving.recall(mounted, name[2])
         if record is None or (header := record.header) is None:
@@ -202,7 +190,7 @@ class Records:
 
     async def _kept(self, mounted: Mounted, name: Name, record: Record) -> Record:
         """The record, written down if that was not done lately."""
-        if self._outliving is None or not _is_elsewhere(mounted) or record.checked - record.kept < KEPT_AGAIN_AFTER:
+        if self._outliving is None or not self._outlives(mounted) or record.checked - record.kept < KEPT_AGAIN_AFTER:
             return record
         record = replace(record, kept=record.checked)
         if record.refusal:  # it is not to be said that the one before is still there
@@ -215,7 +203,8 @@ class Records:
         key, limits = _key(mounted, stat.version), self._limits(mounted.name)
         record = self._record(stat)
         try:
-            if kept := await self._store.get(key):
+            # Where the record outlives the process, its header does so with it.
+            if kept := None if self._outlives(mounted) else await self._store.get(key):
                 header = Header.from_dict(dict(kept.meta))
             else:
                 # A worker's library may read all of a file to say how large the picture is.
@@ -238,20 +227,10 @@ class Records:
 
     async def _header(self, mounted: Mounted, original: Original) -> Header:
         header = await asyncio.to_thread(_read, original) or await self._probe(original)
-        key = _key(mounted, original.version)
-        await self._store.put(key, Result(header.to_dict(), b""), [source_tag(mounted)])
+        if not self._outlives(mounted):
+            key = _key(mounted, original.version)
+            await self._store.put(key, Result(header.to_dict(), b""), [source_tag(mounted)])
         return header
-
-
-def _is_fresh(known: Record, rule: Recheck, now: float) -> bool:
-    """Whether a source need not be asked again; one that was asked in vain is, as soon as its own word has expired."""
-    fresh = known.fresh if rule.obeys else 0.0
-    return now - known.checked < fresh or now - known.asked < (min(rule.every, fresh) if fresh else rule.every)
-
-
-def _is_elsewhere(mounted: Mounted) -> bool:
-    """Whether to ask its source takes more than a look at a disk."""
-    return isinstance(mounted.source, Versioned)
 
 
 def _read(original: Original) -> Header | None:

@@ -9,7 +9,7 @@ from functools import cached_property
 from proxy.failures import NoSuchRendition
 from proxy.negotiation import Choice, bucket, choose
 from proxy.reading import Wanted
-from proxy.records import Record
+from proxy.record import Record
 from proxy.sources.mounts import Mounted
 from proxy.tags import Numbers
 from signing import is_leaf

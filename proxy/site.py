@@ -11,7 +11,7 @@ from proxy.pages.links import Links
 from proxy.pages.originals import Tree
 from proxy.purging.targets import Targets
 from proxy.reading import Place, Reader
-from proxy.records import Recheck
+from proxy.record import Recheck
 from proxy.rendition import Bounds
 from proxy.settings import REMOTE, Mount, Offer, Remote, Settings
 from proxy.sources.dropped import DroppedSource

@@ -41,10 +41,10 @@ class Purged(NamedTuple):
 NEVER: Final = Purged()
 
 
-def address(mounted: Mounted) -> str:
-    """An original as a URL names it."""
-    elsewhere = mounted.name == "remote" and mounted.key.startswith(("https://", "http://"))
-    return mounted.key if elsewhere or not mounted.name else f"{mounted.name}/{mounted.key}"
+def address(name: str, key: str) -> str:
+    """The original of a mount as a URL names it."""
+    elsewhere = name == "remote" and key.startswith(("https://", "http://"))
+    return key if elsewhere or not name else f"{name}/{key}"
 
 
 def source_tag(mounted: Mounted) -> str:
@@ -73,12 +73,13 @@ def preset_tag(name: str) -> str:
 
 def original_tags(mounted: Mounted) -> tuple[str, ...]:
     """The tags that are on everything made of an original, whatever is made of it."""
-    return _original_tags(mounted.name, mounted.key, address(mounted))
+    return tags_at(mounted.name, mounted.key)
 
 
 @lru_cache(maxsize=10_000)
-def _original_tags(name: str, key: str, address: str) -> tuple[str, ...]:
-    folders = [prefix_tag(folder) for folder in islice(folders_of(address), DEEPEST)]
+def tags_at(name: str, key: str) -> tuple[str, ...]:
+    """The same by mount and key."""
+    folders = [prefix_tag(folder) for folder in islice(folders_of(address(name, key)), DEEPEST)]
     return (f"source:{_hash(f'{name}/{key}')}", mount_tag(name), *folders)
 
 

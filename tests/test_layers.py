@@ -21,7 +21,7 @@ RULES: dict[str, set[str]] = {
     # The seams and leaves of the proxy do not know each other.
     "proxy.app": {"*"},
     "proxy.site": {  # a part of it
-        "proxy.caching", "proxy.origins", "proxy.pages", "proxy.purging", "proxy.reading", "proxy.records",
+        "proxy.caching", "proxy.origins", "proxy.pages", "proxy.purging", "proxy.reading", "proxy.record",
         "proxy.rendition", "proxy.settings", "proxy.sources", "signing", "transforms",
     },
     "proxy.together": {  # another
@@ -65,8 +65,8 @@ RULES: dict[str, set[str]] = {
     "proxy.answer": {"proxy.caching", "proxy.stores"},
     "proxy.delivery": {
         "proxy.answer", "proxy.caching", "proxy.failures", "proxy.flights", "proxy.herd", "proxy.negotiation",
-        "proxy.pressure", "proxy.reading", "proxy.records", "proxy.rendering", "proxy.rendition", "proxy.sources",
-        "proxy.stores", "proxy.tags", "transforms",
+        "proxy.pressure", "proxy.reading", "proxy.record", "proxy.records", "proxy.rendering", "proxy.rendition",
+        "proxy.sources", "proxy.stores", "proxy.tags", "transforms",
     },
     "proxy.pressure": {
         "cachetools", "proxy.failures", "proxy.negotiation", "proxy.rendition", "proxy.stores", "proxy.tags",
@@ -77,16 +77,18 @@ RULES: dict[str, set[str]] = {
         "proxy.rendition", "proxy.shrunk", "proxy.sources", "proxy.stores", "proxy.workers", "transforms",
     },
     "proxy.rendition": {
-        "proxy.failures", "proxy.negotiation", "proxy.reading", "proxy.records", "proxy.sources", "proxy.tags",
+        "proxy.failures", "proxy.negotiation", "proxy.reading", "proxy.record", "proxy.sources", "proxy.tags",
         "signing", "transforms",
     },
     "proxy.reading": {
         "cachetools", "proxy.failures", "proxy.policy", "proxy.sources", "proxy.tags", "signing", "transforms",
     },
     "proxy.records": {
-        "cachetools", "proxy.failures", "proxy.flights", "proxy.sources", "proxy.stores", "proxy.tags", "transforms",
+        "cachetools", "proxy.failures", "proxy.flights", "proxy.record", "proxy.sources", "proxy.stores", "proxy.tags",
+        "transforms",
     },
-    "proxy.known": {"proxy.records", "proxy.sources", "proxy.stores", "proxy.tags", "transforms"},
+    "proxy.record": {"transforms"},
+    "proxy.known": {"proxy.record", "proxy.sources", "proxy.stores", "proxy.tags", "transforms"},
     "proxy.policy": {"proxy.failures", "transforms"},
     "proxy.sources.http": {
         "cachetools", "httpcore", "httpcore2", "idna", "structlog", "proxy.breaker", "proxy.failures", "proxy.sources",

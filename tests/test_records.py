@@ -10,7 +10,8 @@ import pytest
 from proxy.failures import NoSuchOriginal, OriginFailed, OriginTimedOut
 from proxy.flights import Flights
 from proxy.known import StoredRecords
-from proxy.records import HELD_FOR, PATIENCE, Recheck, Records
+from proxy.record import Recheck
+from proxy.records import HELD_FOR, PATIENCE, Records
 from proxy.sources.copies import Copies
 from proxy.sources.file import FileSource
 from proxy.sources.mounts import Mounted
@@ -63,7 +64,7 @@ class Place:
         self.limits = Limits()
         self.records = self.fresh()
 
-    def fresh(self) -> Records:
+    def fresh(self, tell: Callable[[str, str, str], None] = lambda mount, key, version: None) -> Records:
         async def probe(original: Original) -> Header:
             self.probed += 1
             await asyncio.sleep(0.01)
@@ -76,6 +77,7 @@ class Place:
             lambda _: self.limits,
             passing=(OriginFailed, OriginTimedOut),
             clock=self.clock,
+            tell=tell,
         )
 
     def mounted(self, key: str = "a.png") -> Mounted:
@@ -130,6 +132,36 @@ async def test_who_finds_it_changed_can_have_it_asked_at_once(place: Place) -> N
     place.write(pictures.encoded(pictures.flat(width=61), "png"))
     place.records.forget(place.mounted())
     assert (await place.records.find(place.mounted())).version != old.version
+
+
+async def test_what_one_server_sees_to_change_another_asks_for_at_once(place: Place) -> None:
+    other = place.fresh()
+    one = place.fresh(tell=other.hear)
+    before = await one.find(place.mounted())
+    place.clock.now += Recheck().every + 0.1
+    assert (await other.find(place.mounted())).version == before.version
+    place.write(pictures.encoded(pictures.flat(width=30, height=20), "png"))
+    after = await one.find(place.mounted())
+    assert after.version != before.version
+    asked = place.source.asked
+    assert (await other.find(place.mounted())).version == after.version
+    # Once told it knows; to hear of what it knows, or of what it never knew, changes nothing.
+    other.hear("photos", "a.png", after.version)
+    other.hear("photos", "b.png", after.version)
+    await other.find(place.mounted())
+    assert place.source.asked == asked + 1
+
+
+async def test_what_another_server_sees_fails_nobody_whose_source_is_down(place: Place) -> None:
+    before = await place.records.find(place.mounted())
+
+    async def fail() -> None:
+        raise OriginFailed("down")
+
+    place.source.before = fail
+    place.records.hear("photos", "a.png", "another version")
+    assert (await place.records.find(place.mounted())).version == before.version
+    assert place.source.asked == 2
 
 
 async def test_a_source_that_hangs_holds_up_nobody_who_knows(place: Place) -> None:
@@ -255,7 +287,7 @@ class Far:
             clock=self.clock,
             recheck=lambda _: self.rule,
             outliving=StoredRecords(self.store),
-            purged=lambda _: self.purged,
+            purged=lambda *_: self.purged,
         )
 
     async def width(self, records: Records | None = None, key: str = "a.png") -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gzip
 import hashlib
 import io
 import socket
@@ -16,6 +17,7 @@ import pytest
 from proxy.breaker import Breaker
 from proxy.failures import NoSuchOriginal, OriginFailed, OriginTimedOut
 from proxy.s3.bucket import Bucket
+from proxy.s3.errors import TimedOut
 from proxy.s3.place import S3Place
 from proxy.sources.s3 import S3Source
 from tests.origin_stub import Asked, Origin, Script, origin
@@ -151,6 +153,15 @@ async def test_a_part_of_another_length_or_place_is_refused(site: Origin, source
             await source.read(key, version, 1000, 500)
 
 
+async def test_an_original_is_its_bytes_however_somebody_has_encoded_them(site: Origin, source: S3Source) -> None:
+    for encoding in ("gzip", "aws-chunked", "br"):
+        packed = gzip.compress(BODY)
+        site.scripts["/b/pre/cat.jpg"] = answer(packed, content_encoding=encoding)
+        file = io.BytesIO()
+        assert (await source.fetch("cat.jpg", file)).size == len(packed)
+        assert file.getvalue() == packed
+
+
 @pytest.mark.parametrize("bucket", [False], indirect=True, ids=["boto3"])
 @pytest.mark.parametrize(
     ("name", "right"),
@@ -190,6 +201,17 @@ async def test_etags_may_be_said_to_prove_nothing(site: Origin) -> None:
     assert site.count() == 2
 
 
+async def test_where_obstore_gets_nothing_boto3_goes_on_alone(site: Origin) -> None:
+    site.scripts["/b/pre/cat.jpg"] = lambda asked: (
+        error(400, "AuthorizationHeaderMalformed") if "object_store" in asked.fields["user-agent"] else GOOD
+    )
+    source = S3Source(bucket_at(site.port, True))
+    for _ in range(9):
+        assert (await source.fetch("cat.jpg", io.BytesIO())).size == len(BODY)
+    assert site.count() == 5 + 9
+    await source.close()
+
+
 async def test_a_server_that_is_not_there_is_a_failure(site: Origin) -> None:
     with socket.socket() as sock:
         sock.bind((LOCAL, 0))
@@ -217,6 +239,16 @@ async def test_who_fails_again_and_again_is_left_alone_for_a_while(
         assert (await source.fetch("cat.jpg", io.BytesIO())).size == len(BODY)
 
 
+@pytest.mark.parametrize("fast", [False, True], ids=["boto3", "obstore"])
+async def test_who_waited_too_long_for_others_does_not_speak_against_the_bucket(site: Origin, fast: bool) -> None:
+    site.scripts["/b/pre/cat.jpg"] = replace(GOOD, delay=0.1)
+    bucket = bucket_at(site.port, fast, total_seconds=2, connections=1)
+    results = await asyncio.gather(*(bucket.head("cat.jpg") for _ in range(40)), return_exceptions=True)
+    assert any(isinstance(result, TimedOut) for result in results)
+    assert bucket.breaker.state == "closed"
+    await bucket.close()
+
+
 async def test_missing_and_damaged_originals_do_not_speak_against_the_bucket(site: Origin, source: S3Source) -> None:
     site.scripts |= {"/b/pre/bad": answer(etag="0" * 32), "/b/pre/good": GOOD}
     for _ in range(3):
@@ -237,7 +269,7 @@ async def test_second_tries_are_few_when_everything_fails(site: Origin, bucket: 
 async def test_one_bucket_that_hangs_holds_up_no_other(site: Origin) -> None:
     site.scripts |= {"/b/pre/hangs": replace(GOOD, delay=60), "/b/pre/good": GOOD}
     for fast in (False, True):
-        one = bucket_at(site.port, fast, first_byte_seconds=0.3, total_seconds=0.6, at_once=2)
+        one = bucket_at(site.port, fast, first_byte_seconds=0.3, total_seconds=0.6, connections=2)
         other = bucket_at(site.port, fast)
         hanging = [asyncio.create_task(one.head("hangs")) for _ in range(5)]
         await asyncio.sleep(0)

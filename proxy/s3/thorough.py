@@ -7,7 +7,19 @@ from datetime import datetime
 from functools import cache
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
-from proxy.s3.errors import Changed, Damaged, Denied, Exists, Missing, PastEnd, Refused, S3Error, TimedOut, Unavailable
+from proxy.s3.errors import (
+    Changed,
+    Damaged,
+    Denied,
+    Exists,
+    Missing,
+    PastEnd,
+    Refused,
+    S3Error,
+    Slow,
+    TimedOut,
+    Unavailable,
+)
 from proxy.s3.found import Found, Proof, digest_of, split
 from proxy.s3.place import S3Place
 
@@ -86,13 +98,11 @@ class Thorough:
             )
         return self._found(answer, 0)
 
-    def copy(self, key: str, to: str, version: str = "") -> Found:
+    def copy(self, key: str, to: str, version: str = "") -> None:
         source = self._at(key, version)
         given = {"CopySourceIfMatch": source.pop("IfMatch")} if "IfMatch" in source else {}
         with _said():
-            answer = self._client.copy_object(**self._at(to), CopySource=source, **given)
-        result = answer["CopyObjectResult"]
-        return Found(result["ETag"].strip('"'), 0, _unix(result), answer.get("VersionId", ""))
+            self._client.copy_object(**self._at(to), CopySource=source, **given)
 
     def delete(self, key: str) -> None:
         with _said():
@@ -174,7 +184,7 @@ def _said(changed: type[S3Error] = Changed) -> Iterator[None]:
         kind = _CODES.get(code) or _STATUSES.get(status) or (Unavailable if status >= 500 else Refused)
         raise (changed if kind is Changed else kind)(f"{status} {code}") from None
     except (boto.ReadTimeoutError, boto.ConnectTimeoutError, wire.TimeoutError) as error:
-        raise TimedOut(type(error).__name__) from None
+        raise Slow(type(error).__name__) from None
     except (boto.HTTPClientError, boto.ConnectionError, wire.HTTPError) as error:
         raise Unavailable(type(error).__name__) from None
     except boto.BotoCoreError as error:
@@ -214,7 +224,7 @@ def opened(place: S3Place) -> tuple[Thorough, Session]:
                 s3={"addressing_style": _style(place)},
                 connect_timeout=place.connect_seconds,
                 read_timeout=place.first_byte_seconds,
-                max_pool_connections=place.at_once,
+                max_pool_connections=place.connections,
                 # Tries are counted by whoever calls, for every way of asking alike.
                 retries={"total_max_attempts": 1, "mode": "standard"},
                 # Checksums that every server understands: ours are sent as a field, not behind the body.

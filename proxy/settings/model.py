@@ -194,6 +194,11 @@ class Settings(BaseSettings):
         own = mount.limits
         return self.limits.model_copy(update={name: getattr(own, name) for name in own.model_fields_set} if own else {})
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether originals come from other places than folders of this machine."""
+        return self.remote is not None or any(mount.folder is None for mount in self.mounts.values())
+
     @field_validator("keys")
     @classmethod
     def _each_key_once(cls, keys: Keys) -> Keys:

@@ -1,54 +1,32 @@
 """Copies of originals in files of this machine's disk, bounded in bytes."""
 
 import asyncio
-import hashlib
 import os
 import re
 import stat
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from proxy.sources.copy import OPENED, Copy, digest
 from proxy.sources.landing import Landing
-from proxy.sources.source import Original, Stat
+from proxy.sources.source import Stat
 
 SHARE = 8
 """One original may take one part in this many of the bound."""
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_OPENED = Path("/proc/self/fd")
 _NAME = re.compile(r"[0-9a-f]{40}-[0-9a-f]{32}")
-_BLOCK = 1 << 20
 _LANDING_LIVES = 3600.0
 _USED_EVERY = 60.0
 _MOST_SEEN = 1 << 16
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, eq=False)
-class Copy:
-    """One version of an original in a file that nobody writes to any more; closed when nobody has it any more."""
-
-    path: Path
-    stat: Stat
-    descriptor: int = field(repr=False)
-    kept: bool = True
-    """Whether it is there for whoever asks later."""
-
-    def __post_init__(self) -> None:
-        weakref.finalize(self, os.close, self.descriptor).atexit = False
-
-    def opened(self) -> Original:
-        """The file for somebody who reads it; each has a place in it of his own."""
-        descriptor = os.open(_OPENED / str(self.descriptor), os.O_RDONLY | os.O_CLOEXEC)
-        return Original(self.path, self.stat.version, self.stat.size, self.stat.modified, descriptor)
 
 
 @dataclass(frozen=True)
@@ -158,7 +136,7 @@ class Copies:
         copy = Copy(path, Stat(version, status.st_size, status.st_mtime or None), descriptor)
         seen, now = self._seen.get(name), time.time()
         if seen is None or (path, *_state(status)) != seen[:4]:
-            if not stat.S_ISREG(status.st_mode) or _digest(descriptor) != path.name.rpartition("-")[2]:
+            if not stat.S_ISREG(status.st_mode) or digest(descriptor) != path.name.rpartition("-")[2]:
                 self._corrupt += 1
                 self._seen.pop(name, None)
                 path.unlink(missing_ok=True)
@@ -195,7 +173,7 @@ class Copies:
                     path = self._moved(name, landing, stat)
                 except OSError as error:
                     self._failed("An original is not kept", error)
-            descriptor = os.open(_OPENED / str(landing.fileno()), os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(OPENED / str(landing.fileno()), os.O_RDONLY | os.O_CLOEXEC)
             return Copy(path or Path(name), stat, descriptor, kept=path is not None)
         finally:
             landing.close()
@@ -203,7 +181,7 @@ class Copies:
     def _moved(self, name: str, landing: Landing, stat: Stat) -> Path:
         assert self._root
         assert landing.path
-        target = self._root / name[:2] / f"{name}-{_digest(landing.fileno())}"
+        target = self._root / name[:2] / f"{name}-{digest(landing.fileno())}"
         self._make_room(stat.size)
         target.parent.mkdir(mode=0o700, exist_ok=True)
         now = time.time()
@@ -259,16 +237,3 @@ class Copies:
 
 def _state(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _digest(descriptor: int) -> str:
-    state, offset = hashlib.blake2b(digest_size=16), 0
-    while block := os.pread(descriptor, _BLOCK, offset):
-        state.update(block)
-        offset += len(block)
-    return state.hexdigest()
-
-
-def copy_name(place: str, key: str, version: str) -> str:
-    """What a copy is kept under: 40 hexadecimal digits for one version of one original of one place."""
-    return hashlib.sha256(f"darkroom.original.1\n{place}\n{key}\n{version}".encode()).hexdigest()[:40]

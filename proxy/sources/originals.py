@@ -7,7 +7,8 @@ from typing import Literal
 
 from proxy.failures import NoRoom, OriginFailed
 from proxy.flights import Flights
-from proxy.sources.copies import Copies, Copy, copy_name
+from proxy.sources.copies import Copies
+from proxy.sources.copy import Copy, copy_name
 from proxy.sources.source import Closed, Listed, Listing, Named, Original, Remote, Stat
 
 Outcome = Literal["fetched", "joined", "failed"]
