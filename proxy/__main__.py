@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from proxy.commands.purge import purge
+from proxy.commands.warm.command import warm
 from proxy.console import ConfigOption, failed, secrets, settings_of
-from proxy.warm import warm
 
 app = typer.Typer(
     help="Darkroom develops pictures on request: one original, every rendition by URL.\n\n"
@@ -109,6 +110,7 @@ def serve(
 
 
 app.command()(warm)
+app.command()(purge)
 
 
 @app.command()

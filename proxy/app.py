@@ -5,7 +5,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,23 +20,37 @@ from proxy import gate as gates
 from proxy import metrics as counted
 from proxy.accel import Accel
 from proxy.budget import Budget, find_machine, plan_budget
+from proxy.coordination.seams import Bus
 from proxy.delivery import Delivery
 from proxy.edge import Edge, RecentAnswers
 from proxy.failures import OriginFailed, OriginTimedOut
 from proxy.flights import Flights
 from proxy.gate import Gate
 from proxy.handlers import pages as ui
+from proxy.handlers import purge
 from proxy.handlers.media import METHODS, Media
 from proxy.handlers.pages import Pages
+from proxy.handlers.purge import Purging
 from proxy.handlers.status import Status
+from proxy.handlers.tokens import Token, Tokens
 from proxy.handlers.verdicts import Verdicts
 from proxy.handlers.visitors import Visitors
+from proxy.herd import alone
+from proxy.known import StoredRecords
 from proxy.metrics import Metrics
+from proxy.origins import Origins
 from proxy.pages import dropping
 from proxy.pages.dropping import Drops
 from proxy.pages.playground import Playground
 from proxy.pressure import Siblings
 from proxy.protocol import room_for_pixels
+from proxy.purging.asking import Client
+from proxy.purging.caches import Caches
+from proxy.purging.delivered import Delivered
+from proxy.purging.generations import Generations
+from proxy.purging.hooks import Hook, Hooks
+from proxy.purging.journal import Journal
+from proxy.purging.purge import Purges
 from proxy.ready import AtOnce, Fields
 from proxy.records import Records
 from proxy.refinement import Refinement
@@ -46,14 +60,17 @@ from proxy.server import Phase
 from proxy.settings import Settings
 from proxy.shrunk import ShrunkOriginals
 from proxy.site import Site
+from proxy.sources.copies import Copies
 from proxy.sources.dropped import DroppedSource
-from proxy.sources.file import FileSource
 from proxy.sources.mounts import Mounted
 from proxy.sources.source import Closed
 from proxy.stores.disk import DiskStore
 from proxy.stores.memory import MemoryStore
-from proxy.stores.result import Store
+from proxy.stores.notices import Notices
+from proxy.stores.result import Result, Store
 from proxy.stores.tiered import TieredStore
+from proxy.tags import tags_at
+from proxy.together import Together
 from proxy.wire import Manners
 from proxy.workers.poison import PoisonList
 from proxy.workers.pool import BEHIND, Pool, Reply
@@ -79,6 +96,7 @@ class Application:
     recent: RecentAnswers
     pools: Mapping[str, Pool]
     budget: Budget
+    origins: Origins
     larger_bodies: Mapping[tuple[bytes, bytes], int]
     """Bytes of the bodies that are read, by method and path."""
     replace: Callable[[Settings], None]
@@ -92,12 +110,15 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     """A server, `reserve` of whose workers do short work alone. Raises BudgetError, BadKey, OSError and ValueError."""
     budget = budget or plan_budget(settings, find_machine())
     metrics, phase, flights = Metrics(), Phase(), Flights()
-    sources: dict[Path, FileSource] = {}
+    origins = _origins(settings, metrics)
     dropped = {dropping.MOUNT: DroppedSource()} if settings.playground else {}
-    site = Site.of(settings, sources, dropped)
+    site = Site.of(settings, origins, dropped)
     # Requests that are on their way may still ask for a mount that is gone.
-    bounds, freshness = dict(site.bounds), dict(site.freshness)
-    store = _store(settings, budget, metrics)
+    bounds, freshness, rechecks = dict(site.bounds), dict(site.freshness), dict(site.rechecks)
+    together = Together(settings, metrics)
+    generations = Generations(together.table, Journal(settings.cache / "purges") if settings.cache else None)
+    store = _store(settings, budget, metrics, together)
+    herd = together.herd(store)
     pools = _pools(settings, budget, metrics, reserve)
     shrunk = ShrunkOriginals(budget.pixels, room_for_pixels())
     metrics.watch_store("pixels", shrunk.stats)
@@ -111,7 +132,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         shrunk=shrunk,
         watch=_watch(metrics),
     )
-    refinement = _refinement(settings, budget, renderer, flights, pools["pictures"])
+    refinement = _refinement(settings, budget, renderer, store, flights, pools["pictures"])
     records = Records(
         store,
         flights,
@@ -119,12 +140,18 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         lambda mount: bounds[mount].limits,
         passing=(OriginFailed, OriginTimedOut),
         clock=time.time,
+        purged=lambda mount, key: generations.of(tags_at(mount, key)).numbers,
+        recheck=rechecks.__getitem__,
+        outliving=StoredRecords(store),
+        tell=together.tell_of_records,
     )
+    together.hear_of_records(records.hear)
     delivery = Delivery(
         reader=site.reader,
         records=records,
         store=store,
         flights=flights,
+        together=herd.share if herd else alone,
         renderer=renderer,
         siblings=Siblings(store),
         bounds=bounds.__getitem__,
@@ -132,38 +159,50 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         refine=refinement.consider,
         grade="final" if settings.first == "final" else "first",
         clock=time.time,
+        purged=generations.of,
         guarded=settings.behind_nginx,
     )
     gate = Gate(site.reader, freshness.__getitem__, time.time)
     recent = RecentAnswers(budget.memory_cache // 2, metrics)
     visitors = Visitors(settings.admin_token.get_secret_value() if settings.admin_token else None)
-    manners = Manners(settings.corp, settings.cors_origin)
+    manners = Manners(settings.corp, settings.cors_origin, settings.tag_header)
+    purges = _purges(settings, generations, together.bus, store, recent, metrics)
+    purging = Purging(purges, site.targets, _tokens(settings))
     media = Media(delivery, recent, metrics, manners, visitors, settings.error_pictures, _accel(settings))
+    if purges.telling:
+        media.delivered = purges.delivered.remember
     status = Status(metrics, visitors, manners, lambda: _readiness(phase, pools))
     pages = Pages(_playground(settings, site, dropped, records), visitors)
     metrics.watch(lambda: [(counted.COALESCED, (), flights.joined)])
 
     def replace_site(others: Settings) -> None:
-        site = Site.of(others, sources, dropped)
+        site = Site.of(others, origins, dropped)
         bounds.update(site.bounds)
         freshness.update(site.freshness)
+        rechecks.update(site.rechecks)
         media.delivery = replace(media.delivery, reader=site.reader)
         media.accel = _accel(others)
         gate.reader = site.reader
         if pages.playground:
             pages.playground = replace(pages.playground, tree=site.tree, links=site.links)
+        purging.targets, purging.tokens = site.targets, _tokens(others)
         recent.forget()
 
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:
         async with AsyncExitStack() as closing:
+            await closing.enter_async_context(together.running())
             closing.push_async_callback(store.close)
-            closing.push_async_callback(_close_all, sources)
+            closing.push_async_callback(origins.close)
             closing.callback(shrunk.close)
+            closing.push_async_callback(purges.close)
+            await purges.start()
             closing.push_async_callback(_close_all, dropped)
             for pool in pools.values():
                 closing.push_async_callback(pool.close, settings.stop_seconds)
             await asyncio.gather(*(pool.start() for pool in pools.values()))
+            if herd:
+                closing.push_async_callback(herd.close)
             closing.push_async_callback(flights.close)
             closing.push_async_callback(refinement.close)
             phase.started = True
@@ -176,7 +215,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         "/metrics": status.prometheus,
         gates.PLACE.decode(): Verdicts(gate).auth,
     }
-    routes = [*(Route(path, endpoint) for path, endpoint in own.items()), *pages.routes()]
+    routes = [*(Route(path, endpoint) for path, endpoint in own.items()), *pages.routes(), *purging.routes()]
     starlette = Starlette(routes=routes, lifespan=lambda _: running())
     paths = {path.encode() for path in own}
 
@@ -186,6 +225,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
             scope["type"] != "http"
             or (scope["raw_path"] in paths and scope["method"] in METHODS)
             or ui.is_below(scope["raw_path"])
+            or purge.is_ours(scope["raw_path"])
         )
         await (starlette if ours else media)(scope, receive, send)
 
@@ -193,8 +233,12 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         return gate.at_once(fields) if path == gates.PLACE else edge.at_once(method, path, fields)
 
     edge = Edge(routed, recent, media.renew)
-    larger = {(b"PUT", ui.DROPPED.encode()): pages.playground.drops.most_bytes} if pages.playground else {}
-    return Application(edge, at_once, media, metrics, recent, pools, budget, larger, replace_site, running, phase)
+    larger = {(b"POST", purge.PLACE.encode()): purge.LARGEST_BODY}
+    if pages.playground:
+        larger[b"PUT", ui.DROPPED.encode()] = pages.playground.drops.most_bytes
+    return Application(
+        edge, at_once, media, metrics, recent, pools, budget, origins, larger, replace_site, running, phase
+    )
 
 
 def _accel(settings: Settings) -> Accel | None:
@@ -209,13 +253,79 @@ async def _close_all(sources: Mapping[Any, Closed]) -> None:
         await source.close()
 
 
-def _store(settings: Settings, budget: Budget, metrics: Metrics) -> TieredStore:
-    tiers: list[Store] = [MemoryStore(budget.memory_cache // 2)]
-    if settings.cache:
-        tiers.append(DiskStore(settings.cache / "results", int(settings.cache_bytes)))
-    for tier in tiers:
+def _origins(settings: Settings, metrics: Metrics) -> Origins:
+    trouble = Notices("proxy.sources.copies").trouble
+    copies = Copies(settings.cache / "originals" if settings.cache else None, int(settings.originals_bytes), trouble)
+    metrics.watch_store("originals", copies.stats)
+
+    def told(mount: str, outcome: str, size: int) -> None:
+        metrics.count(counted.FETCHES, mount or "/", outcome)
+        metrics.count(counted.FETCHED_BYTES, mount or "/", by=size)
+
+    return Origins(copies, told)
+
+
+def _store(settings: Settings, budget: Budget, metrics: Metrics, together: Together) -> TieredStore:
+    local: dict[str, Callable[[], Store]] = {"memory": lambda: MemoryStore(budget.memory_cache // 2)}
+    if folder := settings.cache:
+        local["disk"] = lambda: DiskStore(folder / "results", int(settings.cache_bytes))
+    store = TieredStore(
+        [local[tier.kind]() for tier in settings.results if tier.kind in local], together.tiers(_scratch(settings))
+    )
+    for tier in store.tiers:
         metrics.watch_store(tier.name, tier.stats)
-    return TieredStore(tiers)
+    return store
+
+
+def _purges(
+    settings: Settings,
+    generations: Generations,
+    bus: Bus,
+    store: TieredStore,
+    recent: RecentAnswers,
+    metrics: Metrics,
+) -> Purges:
+    client, delivered = Client(), Delivered()
+    hooks = [
+        Hook(hook.url, hook.header.lower().encode(), hook.secret.get_secret_value().encode() if hook.secret else None)
+        for hook in settings.purge_hooks
+    ]
+
+    def counts(to: str) -> Callable[[str], None]:
+        return lambda outcome: metrics.count(counted.PURGE_REQUESTS, to, outcome)
+
+    metrics.watch(
+        lambda: [
+            (counted.DELIVERED, (), len(delivered)),
+            (counted.DELIVERED_FORGOTTEN, (), delivered.forgotten),
+        ]
+    )
+    return Purges(
+        generations=generations,
+        bus=bus,
+        store=store,
+        forget=recent.forget_tagged,
+        forget_all=recent.forget,
+        delivered=delivered,
+        delivered_file=settings.cache / "delivered" if settings.cache else None,
+        caches=Caches(client, settings.purge_urls, counts("cache")),
+        hooks=Hooks(client, hooks, counts("hook")),
+        told=lambda by: metrics.count(counted.PURGES, by),
+    )
+
+
+def _tokens(settings: Settings) -> Tokens:
+    return Tokens(
+        [
+            Token(
+                token.name,
+                token.secret.get_secret_value(),
+                frozenset(token.scopes),
+                None if token.mounts is None else frozenset(token.mounts),
+            )
+            for token in settings.tokens
+        ]
+    )
 
 
 def _pools(settings: Settings, budget: Budget, metrics: Metrics, reserve: int) -> dict[str, Pool]:
@@ -260,11 +370,20 @@ def _scratch(settings: Settings) -> Path:
     return Path(tempfile.gettempdir()) / f"darkroom-{os.getuid()}"
 
 
-def _refinement(settings: Settings, budget: Budget, renderer: Renderer, flights: Flights, pool: Pool) -> Refinement:
+def _refinement(
+    settings: Settings, budget: Budget, renderer: Renderer, store: TieredStore, flights: Flights, pool: Pool
+) -> Refinement:
     # To make room, a worker that is alone has to be started anew.
     longest = settings.deadline * 250 if budget.workers + budget.spare > 1 else CHEAP
+
+    async def refine(rendition: Rendition, tags: Collection[str]) -> Result:
+        # Another machine may have done it.
+        if (kept := await store.get_anew(rendition.key)) and kept.meta["grade"] == "final":
+            return kept
+        return await renderer.make(rendition, "final", tags, rank=BEHIND)
+
     return Refinement(
-        lambda rendition, tags: renderer.make(rendition, "final", tags, rank=BEHIND),
+        refine,
         lambda rendition: renderer.cost(rendition, "final").milliseconds < longest,
         pool.at_leisure,
         flights,

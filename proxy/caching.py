@@ -19,8 +19,10 @@ PROVISIONAL_AGES: Final = (60, 300)
 # Seconds that an error may be kept, by its status; 0 is `no-store`. Explicit, so that no shared cache invents one.
 ERROR_AGES: Final = {
     400: 60,
+    401: 0,
     403: 0,
     404: 10,
+    409: 0,
     410: 86_400,
     413: 60,
     415: 60,
@@ -30,6 +32,7 @@ ERROR_AGES: Final = {
     502: 0,
     503: 0,
     504: 0,
+    508: 0,
 }
 
 REDIRECT: Final = "private, max-age=60"

@@ -26,8 +26,16 @@ def settings_of(config: Path | None, **overrides: Any) -> "Settings":
 
 def secrets(settings: "Settings") -> list[str]:
     """All that the log must not show."""
-    tokens = [settings.admin_token] if settings.admin_token else []
-    return [secret.get_secret_value() for secret in (*(key.secret for key in settings.keys), *tokens)]
+    from proxy.settings.origins import secrets_of
+
+    rings = (settings.keys, settings.tokens, settings.purge_hooks)
+    secrets = [settings.admin_token, *(holder.secret for ring in rings for holder in ring)]
+    addresses = [settings.redis, *(tier.address for tier in settings.results)]
+    return [
+        *(secret.get_secret_value() for secret in secrets if secret),
+        *(address.password for address in addresses if address and address.password),
+        *(secret for mount in settings.mounts.values() for secret in secrets_of(mount)),
+    ]
 
 
 def failed(text: str) -> typer.Exit:

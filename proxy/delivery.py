@@ -3,23 +3,26 @@
 import asyncio
 import json
 import os
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 
 from proxy.answer import Answer, Ask
 from proxy.caching import ERROR_AGES, REDIRECT, Freshness, Lifetime, etag, lifetime, not_modified
 from proxy.failures import Busy, ClosingDown, NoSuchOriginal, NoSuchRendition
 from proxy.flights import Flights
+from proxy.herd import Make
 from proxy.negotiation import bucket
 from proxy.pressure import Siblings
 from proxy.reading import Reader, Wanted, hinted
+from proxy.record import Record
 from proxy.records import Records
 from proxy.rendering import OriginalChanged, Renderer, described, opened
-from proxy.rendition import Bounds, Rendition, check_name, explained, filename, resolve, strong_tag, tags
+from proxy.rendition import Bounds, Rendition, check_name, explained, filename, resolve, strong_tag
 from proxy.stores.result import FileBody, Result, Store
+from proxy.tags import Purged, original_tags
 from transforms.errors import Refusal
 from transforms.formats import FORMATS
+from transforms.headers import Header
 from transforms.operations.output import Fallback, Format
 
 NOW_ONLY = Lifetime(0, "no-store")
@@ -35,6 +38,8 @@ class Delivery:
     records: Records
     store: Store
     flights: Flights
+    together: Callable[[str, Make], Awaitable[tuple[Result, bool]]]
+    """Has the work of a key done by this front or by another, and says whether it was this one."""
     renderer: Renderer
     siblings: Siblings
     bounds: Callable[[str], Bounds]
@@ -44,6 +49,8 @@ class Delivery:
     grade: str
     """The grade in which results are made when they are first asked for."""
     clock: Callable[[], float]
+    purged: Callable[[Collection[str]], Purged]
+    """What purges of these tags there were."""
     guarded: bool = False
     """Whether a cache in front has each request verified, so that an answer may outlive the URL it was made for."""
 
@@ -56,7 +63,7 @@ class Delivery:
             answer = await self._in_its_place(ask, wanted, hinted(missing, wanted.address.source))
         except asyncio.CancelledError:  # by the HTTP server, which has waited long enough
             raise ClosingDown("the server is stopping and did not wait for this") from None
-        return replace(answer, expires=wanted.expires)
+        return replace(answer, expires=wanted.expires, name=wanted.answer_name)
 
     async def _in_its_place(self, ask: Ask, wanted: Wanted, missing: NoSuchOriginal) -> Answer:
         """The picture that `d_` names, with the status of the one that is missing."""
@@ -69,37 +76,47 @@ class Delivery:
             )
         except Refusal as trouble:
             raise missing from trouble
+        answer = replace(answer, tags=tuple(dict.fromkeys((*answer.tags, *original_tags(wanted.mounted)))))
         if answer.location:
             return answer
         age = ERROR_AGES[404] if wanted.expires is None else int(min(ERROR_AGES[404], wanted.expires - self.clock()))
         return replace(answer, status=404, etag="", modified=None, lifetime=Lifetime(age, f"public, max-age={age}"))
 
     async def _steadily(self, ask: Ask, wanted: Wanted) -> Answer:
-        """The rendition of an original that may just be replaced by another."""
+        """The rendition of an original that may just be replaced by another, or purged."""
+        answer = None
         for _ in range(2):
-            with suppress(OriginalChanged):
-                return await self._render(ask, wanted)
-            self.records.forget(wanted.mounted)
-        raise Busy("the original is just being changed")
+            purged = self.purged(wanted.tags)
+            try:
+                answer = await self._render(ask, wanted, purged)
+            except OriginalChanged:
+                self.records.forget(wanted.mounted)
+                continue
+            if self.purged(wanted.tags) == purged:
+                break
+            # A cache in front that has just been purged must not be given the old one now.
+        if answer is None:
+            raise Busy("the original is just being changed")
+        return answer
 
-    async def _render(self, ask: Ask, wanted: Wanted) -> Answer:
+    async def _render(self, ask: Ask, wanted: Wanted, purged: Purged) -> Answer:
         if wanted.untouched and wanted.place.originals:
-            return await self._original(ask, wanted)
+            return await self._original(ask, wanted, purged)
         record, header = await self.records.header(wanted.mounted)
-        rendition = resolve(wanted, record, header, ask.accept, self.bounds(wanted.mounted.name))
+        rendition = self.resolved(wanted, record, header, ask.accept, purged)
         if wanted.plan.saving.redirect:
             return self._redirect(wanted, rendition)
         if rendition.format == "explain":
             return await self._explained(ask, wanted, rendition)
         key = rendition.key
         if ask.if_none_match and not_modified(etag(key, "final"), None, ask.if_none_match, None):
-            return replace(self._promised(wanted, rendition, "final"), unchanged=True, outcome="unchanged")
+            return replace(self._promised(wanted, rendition, purged, "final"), unchanged=True, outcome="unchanged")
         kept = await self.store.get(key)
         grade = str(kept.meta["grade"]) if kept else self.grade if rendition.refined else "final"
-        promised = self._promised(wanted, rendition, grade)
+        promised = self._promised(wanted, rendition, purged, grade)
         if kept and grade != "final":
             self.refine(rendition, promised.tags)
-        if not_modified(promised.etag, record.modified, ask.if_none_match, ask.if_modified_since):
+        if not_modified(promised.etag, promised.modified, ask.if_none_match, ask.if_modified_since):
             return replace(promised, unchanged=True, outcome="unchanged")
         if kept:
             if kept.tier != "memory":  # a result of an earlier process
@@ -114,21 +131,34 @@ class Delivery:
         return replace(promised, body=made.body, outcome="made" if led else "shared", timings=timings)
 
     async def _made(self, rendition: Rendition, tags: Collection[str]) -> tuple[Result, bool]:
-        return await self.flights.share(rendition.key, lambda: self.renderer.make(rendition, self.grade, tags))
+        """A result, and whether it was made for this request alone."""
 
-    def _promised(self, wanted: Wanted, rendition: Rendition, grade: str) -> Answer:
+        async def make() -> Result:
+            return await self.renderer.make(rendition, self.grade, tags)
+
+        (made, here), led = await self.flights.share(rendition.key, lambda: self.together(rendition.key, make))
+        return made, here and led
+
+    def resolved(
+        self, wanted: Wanted, record: Record, header: Header, accept: bytes, purged: Purged | None = None
+    ) -> Rendition:
+        """What is wanted, with nothing left to choose. Raises Refusals."""
+        purged = self.purged(wanted.tags) if purged is None else purged
+        return resolve(wanted, record, header, accept, self.bounds(wanted.mounted.name), purged.numbers)
+
+    def _promised(self, wanted: Wanted, rendition: Rendition, purged: Purged, grade: str) -> Answer:
         """All of the answer that is known before its bytes are."""
         row, saving = FORMATS.get(rendition.format), wanted.plan.saving
         return Answer(
             lifetime=self._lifetime(wanted, final=grade == "final"),
             media_type=row.media_type if row else "application/json",
             etag=etag(rendition.key, grade),
-            modified=rendition.record.modified,
+            modified=purged.after(rendition.record.modified),
             negotiated=saving.format == "auto",
             filename=filename(wanted, rendition.format),
             attachment=saving.attachment is not None,
             format=rendition.format,
-            tags=tags(wanted),
+            tags=wanted.tags,
             provisional=grade != "final",
         )
 
@@ -175,13 +205,13 @@ class Delivery:
             raise NoSuchRendition("f_explain is for clients on this machine or with the admin token", part="f_explain")
         # What is explained is the plan as it is without the question.
         wanted = replace(wanted, plan=wanted.plan.replaced(without=(Format,)))
-        rendition = resolve(wanted, asked.record, asked.header, ask.accept, self.bounds(wanted.mounted.name))
+        rendition = self.resolved(wanted, asked.record, asked.header, ask.accept)
         kept = await self.store.get(rendition.key)
         cost = described(self.renderer.cost(rendition, self.grade))
         facts = explained(wanted, rendition, ask.accept, cost, kept.tier if kept else None)
         return Answer(NOW_ONLY, json.dumps(facts, indent=1).encode(), "application/json", outcome="explained")
 
-    async def _original(self, ask: Ask, wanted: Wanted) -> Answer:
+    async def _original(self, ask: Ask, wanted: Wanted, purged: Purged) -> Answer:
         """The original's own bytes, which may be asked for in ranges and so carry a strong validator."""
         mounted = wanted.mounted
         record, header = await self.records.header(mounted)
@@ -190,13 +220,13 @@ class Delivery:
         answer = Answer(
             self._lifetime(wanted),
             media_type=FORMATS[header.kind].media_type,
-            etag=strong_tag(mounted, original.version),
-            modified=original.modified,
+            etag=strong_tag(mounted, original.version, purged.numbers),
+            modified=purged.after(original.modified),
             filename=wanted.address.name,
             outcome="original",
             format=header.kind,
-            tags=tags(wanted),
+            tags=wanted.tags,
         )
-        if not_modified(answer.etag, original.modified, ask.if_none_match, ask.if_modified_since):
+        if not_modified(answer.etag, answer.modified, ask.if_none_match, ask.if_modified_since):
             return replace(answer, unchanged=True, outcome="unchanged")
         return replace(answer, body=FileBody(original.path, 0, original.size, os.dup(original.descriptor)))

@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
 from dataclasses import dataclass, field
 from math import floor
 from typing import Any, NamedTuple
 
-from cachetools import LRUCache
+from cachetools import Cache, LRUCache
 
 from proxy.answer import Answer
 from proxy.caching import not_modified
@@ -45,6 +45,7 @@ class Recent:
     fresh_until: float
     valid_until: float
     generation: int
+    tags: frozenset[str]
     counts: Answers
     counts_unchanged: Answers
     renewing: bool = False
@@ -125,6 +126,7 @@ class RecentAnswers:
             fresh_until=now + rest,
             valid_until=valid_until,
             generation=generation,
+            tags=frozenset(answer.tags),
             counts=self._metrics.answers(200, "memory", answer.format),
             counts_unchanged=self._metrics.answers(304, "memory", answer.format),
         )
@@ -134,6 +136,16 @@ class RecentAnswers:
     def drop(self, path: bytes, taken: Bucket) -> None:
         """Forget one answer."""
         self._entries.pop((path, taken), None)
+
+    def forget_tagged(self, tags: Collection[str]) -> None:
+        """Forget the answers that bear one of these tags; of those that are just being made, every one."""
+        self.generation += 1
+        for name in list(self._entries):
+            recent = Cache.__getitem__(self._entries, name)  # a look that is no use
+            if recent.tags.isdisjoint(tags):
+                recent.generation += recent.generation == self.generation - 1
+            else:
+                del self._entries[name]
 
     def forget(self) -> None:
         """Forget every answer, those that are just being made as well."""

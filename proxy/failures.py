@@ -23,16 +23,70 @@ class Forbidden(Refusal):
     code = "forbidden"
 
 
+class NoToken(Refusal):
+    """The server's own interface is for those with a token."""
+
+    code = "no_token"
+
+
+class OutOfScope(Refusal):
+    """The token is not for this."""
+
+    code = "out_of_scope"
+
+
+class BadBody(Refusal):
+    """The body of a request to the server's own interface cannot be read, or asks for what is not there."""
+
+    code = "bad_body"
+
+
+class WrongMediaType(Refusal):
+    """The body of a request is of another kind than the one that is read here."""
+
+    code = "wrong_media_type"
+
+
+class KeyReused(Refusal):
+    """The same Idempotency-Key came with another body before."""
+
+    code = "idempotency_key_reused"
+
+
+class NoSuchPurge(Refusal):
+    """There is no purge of this id; the last thousand are known to the server that was asked for them."""
+
+    code = "no_such_purge"
+
+
 class OriginFailed(Refusal):
     """The place where originals live answered with an error, or not at all."""
 
     code = "origin_failed"
 
 
+class AlreadyExists(Refusal):
+    """Something is there already under the key of what should be new."""
+
+    code = "already_exists"
+
+
 class OriginTimedOut(Refusal):
     """The place where originals live did not answer in time."""
 
     code = "origin_timed_out"
+
+
+class NoRoom(Refusal):
+    """This machine has no room for a copy of the original."""
+
+    code = "no_room"
+
+
+class Looped(Refusal):
+    """The request comes from a server like this one that fetches an original, which would go on in a circle."""
+
+    code = "looped"
 
 
 @dataclass(eq=False)

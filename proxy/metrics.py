@@ -54,6 +54,12 @@ MEMORY_RATIO: Final = Metric(
     _RATIOS,
 )
 ORIGIN_BYTES: Final = Metric("darkroom_origin_bytes_total", "counter", "Bytes of originals read.", ("mount",))
+FETCHES: Final = Metric(
+    "darkroom_fetches_total", "counter", "Originals fetched from elsewhere, by what became of it.", ("mount", "outcome")
+)
+FETCHED_BYTES: Final = Metric(
+    "darkroom_fetched_bytes_total", "counter", "Bytes of originals fetched from elsewhere.", ("mount",)
+)
 SAVED_BYTES: Final = Metric(
     "darkroom_saved_bytes_total", "counter", "Bytes that results are smaller than their originals.", ("format",)
 )
@@ -62,6 +68,33 @@ WORKER_STARTS: Final = Metric("darkroom_worker_starts_total", "counter", "Worker
 WORKER_ENDS: Final = Metric("darkroom_worker_ends_total", "counter", "Workers ended, by why.", ("pool", "reason"))
 QUEUE_LENGTH: Final = Metric("darkroom_queue_length", "gauge", "Pieces of work that wait.", ("pool",))
 QUEUE_SECONDS: Final = Metric("darkroom_queue_seconds", "gauge", "Estimated work that waits.", ("pool",))
+PURGES: Final = Metric("darkroom_purges_total", "counter", "Purges, by who said so.", ("by",))
+PURGE_REQUESTS: Final = Metric(
+    "darkroom_purge_requests_total", "counter", "Requests of purges to caches in front and to hooks.", ("to", "outcome")
+)
+DELIVERED: Final = Metric("darkroom_delivered_paths", "gauge", "Paths that caches in front may have.")
+DELIVERED_FORGOTTEN: Final = Metric(
+    "darkroom_delivered_forgotten_total", "counter", "Paths that were forgotten for want of room before any purge."
+)
+BREAKER: Final = Metric(
+    "darkroom_breaker_state",
+    "gauge",
+    "Whether somebody is left alone after failures: 0 no, 1 for all but one attempt, 2 yes.",
+    ("of",),
+)
+REDIS_COMMANDS: Final = Metric("darkroom_redis_commands_total", "counter", "Commands for Redis.", ("address",))
+REDIS_FAILURES: Final = Metric(
+    "darkroom_redis_failures_total", "counter", "Commands that Redis did not answer, or was spared.", ("address",)
+)
+HEARD: Final = Metric("darkroom_bus_connected", "gauge", "Whether words of other servers are heard.")
+LOCK_WAITS: Final = Metric("darkroom_lock_waits_total", "counter", "Waits for the work of another server.")
+RECEIVED: Final = Metric("darkroom_results_received_total", "counter", "Results taken from another server.")
+DROPPED: Final = Metric(
+    "darkroom_store_dropped_total",
+    "counter",
+    "Results that waited in vain to be written.",
+    ("tier",),
+)
 LOG_DROPPED: Final = Metric("darkroom_log_dropped_total", "counter", "Lines of the log that nobody read in time.")
 
 # By the names of a store's own statistics.
@@ -85,12 +118,25 @@ METRICS: Final = (
     COST_RATIO,
     MEMORY_RATIO,
     ORIGIN_BYTES,
+    FETCHES,
+    FETCHED_BYTES,
     SAVED_BYTES,
     WORKERS,
     WORKER_STARTS,
     WORKER_ENDS,
     QUEUE_LENGTH,
     QUEUE_SECONDS,
+    PURGES,
+    PURGE_REQUESTS,
+    DELIVERED,
+    DELIVERED_FORGOTTEN,
+    BREAKER,
+    REDIS_COMMANDS,
+    REDIS_FAILURES,
+    HEARD,
+    LOCK_WAITS,
+    RECEIVED,
+    DROPPED,
     LOG_DROPPED,
     *STORE.values(),
 )

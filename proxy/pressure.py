@@ -11,6 +11,7 @@ from proxy.failures import Busy
 from proxy.negotiation import Bucket
 from proxy.rendition import Rendition
 from proxy.stores.result import Result, Store
+from proxy.tags import Numbers
 from transforms.formats import FORMATS
 from transforms.framing import SCALES
 from transforms.operations.geometry import Resize
@@ -26,6 +27,7 @@ QUICK = ("webp", "jpg", "png")
 MOST_SIBLINGS = 20
 """Renditions of one original that are known by heart."""
 
+_Original = tuple[str, str, Numbers]
 Make = Callable[[Rendition], Awaitable[tuple[Result, bool]]]
 
 
@@ -51,14 +53,14 @@ class Siblings:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._known: LRUCache[tuple[str, str], dict[str, _Known]] = LRUCache(REMEMBERED)
+        self._known: LRUCache[_Original, dict[str, _Known]] = LRUCache(REMEMBERED)
 
     def remember(self, rendition: Rendition) -> None:
         """Note that a rendition is in the store."""
         if rendition.format not in FORMATS:
             return
         known = _known(rendition)
-        siblings = self._known.setdefault((rendition.mounted.name, rendition.mounted.key), {})
+        siblings = self._known.setdefault(_original(rendition), {})
         siblings.pop(known.key, None)
         siblings[known.key] = known
         if len(siblings) > MOST_SIBLINGS:
@@ -91,7 +93,7 @@ class Siblings:
 
     def _ladder(self, rendition: Rendition, accepted: Collection[str]) -> Iterator[tuple[_Known, str]]:
         wanted = _known(rendition)
-        made = self._known.get((rendition.mounted.name, rendition.mounted.key), {}).values()
+        made = self._known.get(_original(rendition), {}).values()
         family = [known for known in made if known.family == wanted.family and known.format in accepted]
         for known in family:
             if known.version != wanted.version and (known.width, known.format) == (wanted.width, wanted.format):
@@ -100,6 +102,11 @@ class Siblings:
         for known in sorted(present, key=lambda known: known.width):
             if known.width >= wanted.width:
                 yield known, "other-format" if known.width == wanted.width else "larger"
+
+
+def _original(rendition: Rendition) -> _Original:
+    """What is made of an original; nothing that was purged stands in for what came after."""
+    return rendition.mounted.name, rendition.mounted.key, rendition.purged
 
 
 def _known(rendition: Rendition) -> _Known:

@@ -13,6 +13,7 @@ from cachetools import LRUCache
 from proxy.failures import Forbidden, NoSuchOriginal
 from proxy.policy import Allowed, Policy
 from proxy.sources.mounts import Mounted, Mounts
+from proxy.tags import original_tags, preset_tags
 from signing import Address, BadAddress, Expired, KeyRing, Request, Unsigned, Verified, sign, verify
 from signing.escapes import unescape
 from transforms.errors import BadPlan
@@ -51,6 +52,13 @@ class Wanted:
     policy: Policy
     verified: Verified | None
     """Whose signature the path bears, where it is one that counts."""
+    presets: tuple[str, ...] = ()
+    """The tags of the presets that the plan was read with."""
+
+    @cached_property
+    def tags(self) -> tuple[str, ...]:
+        """The tags by which a rendition is purged: its original, the mount and the folders of that, its presets."""
+        return (*original_tags(self.mounted), *self.presets)
 
     @property
     def expires(self) -> int | None:
@@ -138,7 +146,8 @@ class Reader:
                 error.offset += request.offset
             raise
         plan = policy.admit(mounted.name, steps, plan)
-        wanted = Wanted(request, address, mounted, place, plan, policy, verified)
+        presets = preset_tags(steps, self._presets)
+        wanted = Wanted(request, address, mounted, place, plan, policy, verified, presets)
         fallback = plan.find(Fallback)
         # One that a preset names is the word of whoever configured the server.
         if fallback and any(option.startswith("d_") for step in steps for option in step.split(",")):

@@ -9,8 +9,9 @@ from functools import cached_property
 from proxy.failures import NoSuchRendition
 from proxy.negotiation import Choice, bucket, choose
 from proxy.reading import Wanted
-from proxy.records import Record, source_tag
+from proxy.record import Record
 from proxy.sources.mounts import Mounted
+from proxy.tags import Numbers
 from signing import is_leaf
 from transforms.errors import ConflictingOptions, InvalidOption
 from transforms.formats import FORMATS, by_extension
@@ -38,6 +39,8 @@ class Rendition:
     """The size after each operation, as far as the header tells."""
     focus: Point | None
     gps: bool
+    purged: Numbers = ()
+    """How often it was purged, by each of its tags that ever was."""
 
     @cached_property
     def key(self) -> str:
@@ -53,6 +56,7 @@ class Rendition:
             row.version if row else 1,
             self.focus,
             self.gps if self.format == "json" else None,
+            *((self.purged,) if self.purged else ()),
         )
         return hashlib.sha256(f"darkroom.result.1\n{json.dumps(facts)}".encode()).hexdigest()[:40]
 
@@ -71,7 +75,14 @@ class Bounds:
     gps: bool
 
 
-def resolve(wanted: Wanted, record: Record, header: Header, accept: bytes, bounds: Bounds) -> Rendition:
+def resolve(
+    wanted: Wanted,
+    record: Record,
+    header: Header,
+    accept: bytes,
+    bounds: Bounds,
+    purged: Numbers = (),
+) -> Rendition:
     """Make concrete what is wanted of an original, once its header is known. Raises Refusals."""
     plan, mounted = wanted.plan, wanted.mounted
     choice = _format(wanted, header, accept)
@@ -87,7 +98,7 @@ def resolve(wanted: Wanted, record: Record, header: Header, accept: bytes, bound
         wanted.policy.check_size(sizes[-1])
     plan = plan.replaced(without=(Attachment, Fallback), added=(Format(choice.format),))
     focus = wanted.place.focal.get(mounted.key)
-    return Rendition(mounted, record, header, plan, choice.format, choice.why, sizes, focus, bounds.gps)
+    return Rendition(mounted, record, header, plan, choice.format, choice.why, sizes, focus, bounds.gps, purged)
 
 
 def _format(wanted: Wanted, header: Header, accept: bytes) -> Choice:
@@ -134,9 +145,9 @@ def check_name(wanted: Wanted, form: str) -> None:
         raise NoSuchRendition(f"the rendition is {form}, and its name says {extension}", part=f"~{name}")
 
 
-def strong_tag(mounted: Mounted, version: str) -> str:
+def strong_tag(mounted: Mounted, version: str, purged: Numbers) -> str:
     """The entity tag of an original's own bytes."""
-    content = f"{mounted.name}/{mounted.key}/{version}"
+    content = f"{mounted.name}/{mounted.key}/{version}" + (json.dumps(purged) if purged else "")
     return f'"{hashlib.sha256(content.encode()).hexdigest()[:32]}"'
 
 
@@ -147,12 +158,6 @@ def filename(wanted: Wanted, form: str) -> str | None:
         return name
     last, row = wanted.mounted.key.rpartition("/")[2], FORMATS.get(form)
     return f"{attachment or last.rpartition('.')[0] or last}.{row.extensions[0] if row else form}"
-
-
-def tags(wanted: Wanted) -> tuple[str, ...]:
-    """The tags by which a rendition is purged: its original, its mount, its presets."""
-    presets = sorted({f"preset:{step[2:]}" for step in wanted.address.steps if step.startswith("t_")})
-    return (source_tag(wanted.mounted), f"mount:{wanted.mounted.name or '/'}", *presets)
 
 
 def explained(

@@ -16,6 +16,9 @@ SAFE = (
 )
 """The policy for what a browser could run, and the media types that it cannot."""
 
+PARTED_BY_SPACES = ("surrogate-key", "xkey")
+"""Fields whose tags stand between spaces (Fastly, Varnish); elsewhere it is commas."""
+
 
 @dataclass(frozen=True)
 class Manners:
@@ -23,6 +26,12 @@ class Manners:
 
     corp: str = "cross-origin"
     cors_origin: str = ""
+    tag_header: str = "Cache-Tag"
+
+    def tags(self, tags: tuple[str, ...]) -> tuple[bytes, bytes]:
+        """The field by which a cache purges an answer."""
+        name = self.tag_header.lower()
+        return name.encode(), (" " if name in PARTED_BY_SPACES else ",").join(tags).encode()
 
     def fields(self, shared: bool = True) -> Headers:
         """The fields; pages of other origins may read only what is `shared`."""
@@ -88,7 +97,7 @@ def _common(answer: Answer, manners: Manners) -> Headers:
     if answer.negotiated:
         headers.append((b"vary", VARY.encode()))
     if answer.tags:
-        headers.append((b"cache-tag", ",".join(answer.tags).encode("ascii", "backslashreplace")))
+        headers.append(manners.tags(answer.tags))
     if answer.degraded:
         headers.append((b"x-darkroom-degraded", answer.degraded.encode()))
     return headers

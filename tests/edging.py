@@ -88,9 +88,10 @@ def nginx(
     ports: Sequence[int],
     originals: Path = Path("/srv/originals"),
     values: Mapping[str, str] | None = None,
+    private: int | None = None,
 ) -> Iterator[Nginx]:
-    """nginx before fronts on these ports; `values` exchanges more of the site's file."""
-    public, private = free_port(), free_port()
+    """nginx before fronts on these ports; `values` exchanges more of the site's file, `private` is a port."""
+    public, private = free_port(), private or free_port()
     config = configured(folder, ports, public, private, originals, values or {})
     command = ["nginx", "-g", "daemon off;", "-e", str(folder / "errors"), "-c", str(config)]
     process = subprocess.Popen(command)

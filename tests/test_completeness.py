@@ -13,8 +13,9 @@ import pytest
 
 from proxy.errors import INTERNAL_CODE, TABLE, code, row
 from proxy.metrics import METRICS, STORE, Metrics
-from proxy.settings import Freshness, Key, Mount, Policy, SettingInfo, Settings, every_setting
+from proxy.settings import Freshness, Key, Mount, Policy, Remote, SettingInfo, Settings, every_setting
 from proxy.settings import Limits as LimitSettings
+from proxy.settings.purging import Hook, Token
 from proxy.stores.result import Stats
 from signing import SigningError
 from tests.markdown import ROOT, tables
@@ -129,9 +130,12 @@ def test_every_error_is_raised_somewhere() -> None:
 RECEIVERS: dict[type, set[str]] = {
     Settings: {"settings", "others"},
     Freshness: {"usual", "settings.freshness"},
-    Mount: {"mount"},
+    Mount: {"mount", "offer"},
+    Remote: {"settings.remote"},
     Key: {"key"},
     Policy: {"rule"},
+    Token: {"token"},
+    Hook: {"hook"},
 }
 """What values of each table are called where they are used."""
 ONLY_SHOWN = ("proxy/settings/", "proxy/doctor/", "proxy/greeting.py")
@@ -155,7 +159,7 @@ def used() -> set[tuple[type, str]]:
     }
     read = {(table, name) for table, called in RECEIVERS.items() for value, name in outside if value in called}
     for table in RECEIVERS:
-        for name, member in vars(table).items():
+        for name, member in inspect.getmembers_static(table):
             function = member.fget if isinstance(member, property) else member
             if (table, name) in read and inspect.isfunction(function):
                 inside = attributes(ast.parse(textwrap.dedent(inspect.getsource(function))))
@@ -171,7 +175,10 @@ def place(info: SettingInfo) -> tuple[type, str]:
         "": Settings,
         "keys[]": Key,
         "keys[].policy": Policy,
+        "tokens[]": Token,
+        "purge_hooks[]": Hook,
         "mounts.<name>": Mount,
+        "remote": Remote,
         "limits": LimitSettings,
         "freshness": Freshness,
     }

@@ -401,11 +401,13 @@ def test_a_download_has_the_name_that_was_asked_for(server: Server, path: str, d
     assert server.ask(path).get("content-disposition") == disposition
 
 
-def test_the_tags_of_an_answer_name_its_original_and_mount(server: Server) -> None:
+def test_the_tags_of_an_answer_name_its_original_mount_and_folders(server: Server) -> None:
     first, second = server.ask("/w_60/cats/1.jpg")["cache-tag"], server.ask("/w_61/cats/1.jpg")["cache-tag"]
-    assert re.fullmatch("source:[0-9a-f]{16},mount:/", first)
+    assert re.fullmatch("source:[0-9a-f]{16},mount:/,prefix:[0-9a-f]{16}", first)
     assert first == second != server.ask("/w_60/cats/2.jpg")["cache-tag"]
-    assert server.ask("/w_60/brief/cats/2.jpg")["cache-tag"].endswith(",mount:brief")
+    tags = server.ask("/w_60/brief/cats/2.jpg")["cache-tag"].split(",")
+    assert tags[1] == "mount:brief"
+    assert len(tags) == 4, "brief/ and brief/cats/ are folders"
 
 
 # Where an answer came from

@@ -21,14 +21,19 @@ RULES: dict[str, set[str]] = {
     # The seams and leaves of the proxy do not know each other.
     "proxy.app": {"*"},
     "proxy.site": {  # a part of it
-        "proxy.caching", "proxy.pages", "proxy.reading", "proxy.rendition", "proxy.settings", "proxy.sources",
-        "signing", "transforms",
+        "proxy.caching", "proxy.origins", "proxy.pages", "proxy.purging", "proxy.reading", "proxy.record",
+        "proxy.rendition", "proxy.settings", "proxy.sources", "signing", "transforms",
     },
+    "proxy.together": {  # another
+        "proxy.addresses", "proxy.coordination", "proxy.herd", "proxy.metrics", "proxy.redis", "proxy.s3",
+        "proxy.settings", "proxy.stores",
+    },
+    "proxy.origins": {"proxy.s3", "proxy.settings", "proxy.sources"},  # another
     "proxy.__main__": {"*"},
-    "proxy.warm": {"*"},
+    "proxy.commands": {"*"},
     "proxy.console": {"typer", "proxy.settings"},
     "proxy.warming": {
-        "proxy.delivery", "proxy.reading", "proxy.rendering", "proxy.rendition", "proxy.stores", "signing",
+        "httpx", "proxy.delivery", "proxy.reading", "proxy.rendering", "proxy.rendition", "proxy.stores", "signing",
         "transforms",
     },
     "proxy.reference": {"proxy.errors", "proxy.settings", "transforms"},
@@ -36,8 +41,13 @@ RULES: dict[str, set[str]] = {
     "proxy.handlers": {
         "starlette", "structlog", "proxy.accel", "proxy.answer", "proxy.delivery", "proxy.edge", "proxy.errors",
         "proxy.failures", "proxy.gate", "proxy.log", "proxy.metrics", "proxy.negotiation", "proxy.pages",
-        "proxy.stores", "proxy.wire",
+        "proxy.purging", "proxy.stores", "proxy.wire",
     },
+    "proxy.purging": {
+        "httpcore", "proxy.coordination", "proxy.failures", "proxy.negotiation", "proxy.sources", "proxy.stores",
+        "proxy.tags", "signing",
+    },
+    "proxy.tags": {"proxy.sources"},
     "proxy.pages": {"proxy.failures", "proxy.reference", "proxy.sources", "signing", "transforms"},
     "proxy.gate": {
         "proxy.caching", "proxy.errors", "proxy.negotiation", "proxy.reading", "signing", "transforms",
@@ -54,37 +64,59 @@ RULES: dict[str, set[str]] = {
     "proxy.wire": {"proxy.answer", "proxy.caching", "proxy.negotiation", "proxy.stores"},
     "proxy.answer": {"proxy.caching", "proxy.stores"},
     "proxy.delivery": {
-        "proxy.answer", "proxy.caching", "proxy.failures", "proxy.flights", "proxy.negotiation", "proxy.pressure",
-        "proxy.reading", "proxy.records", "proxy.rendering", "proxy.rendition", "proxy.sources", "proxy.stores",
-        "transforms",
+        "proxy.answer", "proxy.caching", "proxy.failures", "proxy.flights", "proxy.herd", "proxy.negotiation",
+        "proxy.pressure", "proxy.reading", "proxy.record", "proxy.records", "proxy.rendering", "proxy.rendition",
+        "proxy.sources", "proxy.stores", "proxy.tags", "transforms",
     },
     "proxy.pressure": {
-        "cachetools", "proxy.failures", "proxy.negotiation", "proxy.rendition", "proxy.stores", "transforms",
+        "cachetools", "proxy.failures", "proxy.negotiation", "proxy.rendition", "proxy.stores", "proxy.tags",
+        "transforms",
     },
     "proxy.shrunk": {"structlog", "proxy.failures", "proxy.stores", "transforms"},
     "proxy.rendering": {
         "proxy.rendition", "proxy.shrunk", "proxy.sources", "proxy.stores", "proxy.workers", "transforms",
     },
     "proxy.rendition": {
-        "proxy.failures", "proxy.negotiation", "proxy.reading", "proxy.records", "proxy.sources", "signing",
+        "proxy.failures", "proxy.negotiation", "proxy.reading", "proxy.record", "proxy.sources", "proxy.tags",
+        "signing", "transforms",
+    },
+    "proxy.reading": {
+        "cachetools", "proxy.failures", "proxy.policy", "proxy.sources", "proxy.tags", "signing", "transforms",
+    },
+    "proxy.records": {
+        "cachetools", "proxy.failures", "proxy.flights", "proxy.record", "proxy.sources", "proxy.stores", "proxy.tags",
         "transforms",
     },
-    "proxy.reading": {"cachetools", "proxy.failures", "proxy.policy", "proxy.sources", "signing", "transforms"},
-    "proxy.records": {"cachetools", "proxy.flights", "proxy.sources", "proxy.stores", "transforms"},
+    "proxy.record": {"transforms"},
+    "proxy.known": {"proxy.record", "proxy.sources", "proxy.stores", "proxy.tags", "transforms"},
     "proxy.policy": {"proxy.failures", "transforms"},
-    "proxy.sources": {"proxy.failures", "signing"},
-    "proxy.stores": {"cachetools", "structlog"},
+    "proxy.sources.http": {
+        "cachetools", "httpcore", "httpcore2", "idna", "structlog", "proxy.breaker", "proxy.failures", "proxy.sources",
+    },
+    "proxy.sources": {"proxy.failures", "proxy.flights", "proxy.s3", "signing"},
+    "proxy.stores": {"cachetools", "structlog", "proxy.breaker", "proxy.redis", "proxy.s3"},
+    "proxy.s3": {"boto3", "botocore", "urllib3", "obstore", "proxy.breaker"},
     "proxy.flights": {"proxy.failures"},
+    "proxy.coordination": {"redis", "proxy.redis"},
+    "proxy.redis": {"redis", "proxy.addresses", "proxy.breaker"},
+    "proxy.addresses": set(),
+    "proxy.herd": {"proxy.coordination.seams", "proxy.stores"},
     "proxy.workers": {"structlog", "proxy.failures", "transforms"},
+    "proxy.breaker": set(),
     "proxy.caching": set(),
     "proxy.negotiation": set(),
     "proxy.errors": {"proxy.caching", "proxy.failures", "signing", "transforms"},
     "proxy.failures": {"transforms"},
     "proxy.log": {"structlog"},
     "proxy.metrics": {"prometheus_client"},
-    "proxy.settings": {"pydantic", "pydantic_core", "pydantic_settings", "signing", "transforms"},
+    "proxy.settings": {
+        "pydantic", "pydantic_core", "pydantic_settings", "proxy.addresses", "proxy.s3.place", "signing", "transforms",
+    },
     "proxy.budget": {"proxy.settings"},
-    "proxy.doctor": {"proxy.budget", "proxy.caching", "proxy.workers", "proxy.settings", "signing", "transforms"},
+    "proxy.doctor": {
+        "proxy.budget", "proxy.caching", "proxy.failures", "proxy.origins", "proxy.s3", "proxy.settings",
+        "proxy.sources", "proxy.workers", "signing", "transforms",
+    },
     "proxy": set(),
 }
 # fmt: on

@@ -1,11 +1,16 @@
 """Results made in advance: by the command, as people run it, also beside a server that has the same cache."""
 
+import gzip
+import http.server
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -245,3 +250,128 @@ async def test_the_names_of_a_folder_are_those_that_can_be_opened(tmp_path: Path
     with pytest.raises(NoSuchOriginal):
         await source.stat("out/secret.jpg")
     await source.close()
+
+
+# Sitemaps, and servers that are asked
+
+
+PICTURES = (
+    'xmlns="http://www.sitemaps.org/schemas/sitemap/0.9" xmlns:i="http://www.google.com/schemas/sitemap-image/1.1"'
+)
+
+
+class Site(http.server.ThreadingHTTPServer):
+    """A web site with these documents, and how often each was asked for."""
+
+    def __init__(self, documents: Mapping[str, bytes]) -> None:
+        super().__init__(("127.0.0.1", 0), Page)
+        self.documents = {path: data.replace(b"HERE", self.base.encode()) for path, data in documents.items()}
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Page(http.server.BaseHTTPRequestHandler):
+    server: Site
+
+    def do_GET(self) -> None:
+        data = self.server.documents.get(self.path)
+        self.send_response(404 if data is None else 200)
+        self.send_header("content-length", str(len(data or b"")))
+        self.end_headers()
+        self.wfile.write(data or b"")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def site(documents: Mapping[str, bytes]) -> Iterator[Site]:
+    with Site(documents) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def urlset(*urls: str) -> bytes:
+    images = "".join(f"<i:image><i:loc>{url}</i:loc></i:image>" for url in urls)
+    return f"<urlset {PICTURES}><url><loc>https://www.example.com/</loc>{images}</url></urlset>".encode()
+
+
+def index(*places: str) -> bytes:
+    parts = "".join(f"<sitemap><loc>{place}</loc></sitemap>" for place in places)
+    return f"<sitemapindex {PICTURES}>{parts}</sitemapindex>".encode()
+
+
+def test_the_pictures_of_a_sitemap_are_made(folder: Path, cache: Path, tmp_path: Path) -> None:
+    media = "https://media.example.com"
+    (tmp_path / "map.xml").write_bytes(
+        urlset(f"{media}/w_50,f_jpg/cats/0.jpg", f"{media}/w_50,f_jpg/cats/1.jpg?x=1", "https://ads.example.com/a.jpg")
+    )
+    asked = ("--sitemap", tmp_path / "map.xml", "--cache", cache)
+    done = warm(folder, *asked, "--base", f"{media}/")
+    assert (done.returncode, told(done)) == (0, {"made": 2, "left out": 1, "failed": 0}), done.stderr
+    done = warm(folder, *asked)
+    assert (done.returncode, told(done)) == (1, {"made": 0, "there already": 2, "failed": 1}), "any host is ours then"
+
+
+def test_an_index_on_the_web_is_followed_but_not_to_other_hosts(folder: Path, cache: Path) -> None:
+    documents = {
+        "/index.xml": index("HERE/one.xml.gz", "HERE/two.xml"),
+        "/one.xml.gz": gzip.compress(urlset("https://media.example.com/w_50,f_jpg/cats/0.jpg")),
+        "/two.xml": urlset("HERE/w_50,f_jpg/cats/1.jpg"),
+        "/elsewhere.xml": index("http://127.0.0.2:1/one.xml"),
+        "/file.xml": index("file:///etc/passwd"),
+        "/round.xml": index("HERE/index.xml"),
+        "/missing.xml": index("HERE/nowhere.xml"),
+    }
+    with site(documents) as web:
+        done = warm(folder, "--sitemap", f"{web.base}/index.xml", "--cache", cache)
+        assert (done.returncode, told(done)) == (0, {"made": 2, "failed": 0}), done.stdout + done.stderr
+        for name, said in {
+            "elsewhere": "is on the same host",
+            "file": "is on the same host",
+            "round": "an index has no index in it",
+            "missing": "404",
+        }.items():
+            done = warm(folder, "--sitemap", f"{web.base}/{name}.xml", "--cache", cache)
+            assert (done.returncode, said in done.stderr) == (2, True), (name, done.stderr)
+
+
+def test_a_server_is_asked_for_every_kind_of_client_until_the_result_is_final(folder: Path, tmp_path: Path) -> None:
+    yesterday = Signer(SECRET, clock=lambda: time.time() - 86_400)
+    expired = yesterday.url("cats/2.jpg", w=50, f="jpg", expires=3600)
+    (tmp_path / "urls").write_text("\n".join([expired, Signer(SECRET).url("nowhere.jpg", w=5)]))
+    with serving(folder, tmp_path, keys=[SECRET]) as server:
+        asked = ("cats/0.jpg", "cats/new cat.jpg", "--steps", "w_50,f_auto", "--urls", tmp_path / "urls")
+        through = ("--server", f"http://127.0.0.1:{server.port}", "--rate", "50")
+        done = warm(*asked, *through, keys=[SECRET])
+        assert (done.returncode, told(done)) == (1, {"made": 4, "failed": 2}), done.stdout + done.stderr
+        assert "404 no_such_original" in done.stdout
+        url = Signer(SECRET).url("cats/0.jpg", w=50, f="auto")
+        assert "hit" in server.ask(url, accept=AVIF)["cache-status"]
+        server.until(lambda: server.ask(url, accept=AVIF)["etag"].endswith('.final"'))
+        assert told(warm(*asked, *through, keys=[SECRET])) == {"made": 0, "there already": 4, "failed": 2}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--all", "--steps", "w_5"), "A server lists no originals"),
+        (("a.jpg", "--steps", "w_5", "--dry-run"), "rehearses nothing"),
+    ],
+)
+def test_a_server_is_not_asked_for_what_it_cannot_do(arguments: tuple[str, ...], said: str) -> None:
+    done = warm(*arguments, "--server", "http://127.0.0.1:9")
+    assert (done.returncode, said in done.stderr) == (2, True)
+
+
+def test_a_server_that_does_not_answer_is_told_for_each_url() -> None:
+    done = warm("a.jpg", "--steps", "w_5", "--server", "http://127.0.0.1:9")
+    assert (done.returncode, told(done)) == (1, {"made": 0, "failed": 1})
+    assert warm("a.jpg", "--steps", "w_5", "--server", "here").returncode == 2

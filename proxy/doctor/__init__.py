@@ -13,6 +13,7 @@ from proxy.doctor.check import Check, State, exit_code
 from proxy.doctor.codecs import check_codecs, judge_codecs
 from proxy.doctor.machine import check_clock, check_memory, check_open_files
 from proxy.doctor.mounts import check_mounts, check_presets
+from proxy.doctor.origins import check_origins
 from proxy.settings import Settings
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "check_memory",
     "check_mounts",
     "check_open_files",
+    "check_origins",
     "check_presets",
     "checks",
     "exit_code",
@@ -48,6 +50,7 @@ def checks(
     yield from check_memory(settings, machine or find_machine())
     yield from check_access(settings)
     yield from check_mounts(settings)
+    yield from check_origins(settings)
     yield from check_presets(settings, read_plan) if read_plan else ()
     yield from check_cache(settings, scratch)
     yield check_open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0])

@@ -1,7 +1,9 @@
 """Renditions over HTTP: a request becomes a value, and an answer becomes a response."""
 
 import asyncio
+import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
 
@@ -13,10 +15,11 @@ from proxy.answer import Answer, Ask
 from proxy.delivery import Delivery
 from proxy.edge import RecentAnswers, header_fields
 from proxy.errors import ErrorAnswer, code, problem, row
+from proxy.failures import Looped
 from proxy.handlers.visitors import Visitors
 from proxy.log import request_id
 from proxy.metrics import Metrics
-from proxy.negotiation import VARY, bucket
+from proxy.negotiation import VARY, Bucket, bucket
 from proxy.stores.result import FileBody
 from proxy.wire import Headers, Manners, Message, message
 
@@ -25,6 +28,9 @@ log = structlog.get_logger(__name__)
 METHODS = ("GET", "HEAD")
 ALLOWED = b"GET, HEAD, OPTIONS"
 MISSES = ("made", "shared")
+
+_IN_VIA = re.compile(rb"(?:^|[\s,])(?:[A-Za-z]+/)?[0-9.]+ darkroom *(?:$|,)")
+"""The mark that requests for originals bear (RFC 9110, 7.6.3)."""
 
 
 class Once:
@@ -57,6 +63,8 @@ class Media:
     error_pictures: bool
     accel: Accel | None = None
     """Replaced like the delivery; None where no nginx sends files for us."""
+    delivered: Callable[[bytes, Bucket, str, tuple[str, ...]], None] | None = None
+    """Told of every answer that caches in front may keep: raw path, kind of client, name and tags."""
     queries: Once = field(default_factory=Once)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,11 +107,15 @@ class Media:
 
     async def _answered(self, scope: Scope, fields: dict[bytes, bytes]) -> tuple[Answer, Message]:
         path, accept = scope["raw_path"], fields.get(b"accept", b"")
+        if _IN_VIA.search(fields.get(b"via", b"")):
+            raise Looped("The original of a rendition cannot be another rendition.")
         inside = self.visitors.inside(scope, fields)
         generation = self.recent.generation
         answer = await self.delivery.answer(
             Ask(path, accept, fields.get(b"if-none-match"), fields.get(b"if-modified-since"), inside)
         )
+        if self.delivered and answer.tags and answer.lifetime.seconds:
+            self.delivered(path, bucket(accept), answer.name, answer.tags)
         sent = self._left_to_nginx(message(answer, fields, self.manners, inside))
         if sent.status == 200:
             self.recent.remember(path, bucket(accept), answer, sent.headers, generation)

@@ -1,6 +1,7 @@
 """Every setting, declared once."""
 
 import difflib
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,10 +12,15 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from proxy.settings.declare import Table, setting
 from proxy.settings.edge import AccelPath
 from proxy.settings.limits import Limits
-from proxy.settings.mounts import Keys, Mount, Mounts, Presets, said
+from proxy.settings.mounts import Keys, Mounts, Offer, Presets, Remote
+from proxy.settings.origins import said
+from proxy.settings.purging import Addresses, FieldName, Hooks, Tokens
+from proxy.settings.tiers import LARGEST_BODY, RedisURL, Tier, Tiers
 from proxy.settings.units import Bytes, Seconds, Whole
 
 OFF = ("off", "none")
+REMOTE = "remote"
+"""The name under which policies know other web sites, as if they were a mount."""
 
 
 def read_off(value: object) -> object:
@@ -60,13 +66,24 @@ class Settings(BaseSettings):
     admin_token: SecretStr | None = setting(
         None, "Opens /metrics and the like to others than this machine.", shown="none", min_length=16
     )
+    tokens: Tokens = setting(
+        (), "Who may purge.", example='[{name = "deploy", secret = "5f0c2a91e7d84b36"}]', shown="none"
+    )
     presets: Presets = setting({}, "Named steps: `card` is used as `t_card`.", example='{card = "w_600,f_auto"}')
     mounts: Mounts = setting(
-        {}, "Folders of originals by URL prefix; one folder alone is the root.", example="/srv/photos"
+        {}, "Places of originals by URL prefix; one place alone is the root.", example="/srv/photos"
+    )
+    remote: Remote | None = setting(
+        None,
+        "Originals on other web sites, by their whole addresses; with the settings of mounts.",
+        shown="none",
     )
 
     cache: Cache = setting(None, "Folder of finished results; `off` keeps none.", shown="~/.cache/darkroom")
     cache_bytes: Bytes = setting("4GiB", "Most that finished results take on disk.", unit="bytes", gt=0)
+    originals_bytes: Bytes = setting(
+        "4GiB", "Most that copies of originals from elsewhere take beside the cache; 0 keeps none.", unit="bytes"
+    )
     memory_bytes: Bytes | None = setting(
         None,
         "Most that finished results take in memory.",
@@ -79,6 +96,31 @@ class Settings(BaseSettings):
         "Most that shrunk originals take beside the cache, so that each is decoded once; 0 decodes them each time.",
         unit="bytes",
         shown="an eighth of the memory, up to 512MiB",
+    )
+
+    results: Tiers = setting(
+        "memory:, disk:",
+        "Stores of finished results, the nearest first: `memory:`, `disk:`, and of those that machines share `redis:`, "
+        "`redis://host?bodies=64KiB&ttl=1d` and `s3://bucket/prefix?endpoint=...`.",
+        example="memory:, disk:, s3://results",
+    )
+    shared_seconds: Seconds = setting(
+        0.25, "How long a request waits for a store that machines share.", unit="seconds", example="250ms", gt=0
+    )
+    redis: RedisURL | None = setting(
+        None, "Redis by which several servers work together.", example="redis://host:6379/0", shown="none"
+    )
+    redis_prefix: str = setting(
+        "darkroom:",
+        "What every name in Redis begins with; those that work together have the same.",
+        example="shop:",
+    )
+    redis_seconds: Seconds = setting(0.1, "Longest that one command of Redis may take.", unit="seconds", gt=0)
+    redis_handover: Bytes = setting(
+        "256KiB",
+        "Largest result that Redis hands over where `results` has no store that machines share; 0 hands none over.",
+        unit="bytes",
+        le=LARGEST_BODY,
     )
 
     workers: Whole | None = setting(
@@ -100,6 +142,15 @@ class Settings(BaseSettings):
     corp: Literal["cross-origin", "same-site", "same-origin"] = setting(
         "cross-origin", "Pages that may show pictures at all."
     )
+    tag_header: FieldName = setting(
+        "Cache-Tag", "Header field with the tags that an answer is purged by.", example="Surrogate-Key"
+    )
+    purge_urls: Addresses = setting(
+        (),
+        "Where nginx drops a path that stands behind; asked for each path that was answered and is purged.",
+        example='["http://127.0.0.1:8080/purge"]',
+    )
+    purge_hooks: Hooks = setting((), "Who is told of every purge, such as a CDN.")
     gps: Literal["drop", "keep"] = setting("drop", "Whether `f_json` tells where a photograph was taken.")
     playground: bool = setting(True, "Whether there is a page at /ui/ for this machine, or with the admin token.")
     error_pictures: bool = setting(False, "Errors are shown as pictures: for development.")
@@ -133,10 +184,20 @@ class Settings(BaseSettings):
         """Values as given and nothing else: a test that builds `Settings` must not depend on its surroundings."""
         return (init_settings,)
 
-    def limits_of(self, mount: Mount) -> Limits:
+    @property
+    def shared_tiers(self) -> tuple[Tier, ...]:
+        """The stores of results that machines share."""
+        return tuple(tier for tier in self.results if tier.shared)
+
+    def limits_of(self, mount: Offer) -> Limits:
         """The limits that hold on a mount: its own where it has any, the server's for the rest."""
         own = mount.limits
         return self.limits.model_copy(update={name: getattr(own, name) for name in own.model_fields_set} if own else {})
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether originals come from other places than folders of this machine."""
+        return self.remote is not None or any(mount.folder is None for mount in self.mounts.values())
 
     @field_validator("keys")
     @classmethod
@@ -145,6 +206,22 @@ class Settings(BaseSettings):
             raise said("the same secret is there twice")
         return keys
 
+    @field_validator("tokens")
+    @classmethod
+    def _each_token_once(cls, tokens: Tokens) -> Tokens:
+        for values in ([token.name for token in tokens], [token.secret.get_secret_value() for token in tokens]):
+            if len(set(values)) < len(values):
+                raise said("the same name or secret is there twice")
+        return tokens
+
+    @field_validator("redis_prefix")
+    @classmethod
+    def _a_prefix(cls, prefix: str) -> str:
+        # It becomes part of a pattern of channels.
+        if not re.fullmatch(r"[A-Za-z0-9:._-]{1,64}", prefix):
+            raise ValueError("1 to 64 letters, digits and any of : . _ -")
+        return prefix
+
     @field_validator("cors_origin")
     @classmethod
     def _an_origin(cls, origin: str) -> str:
@@ -152,6 +229,18 @@ class Settings(BaseSettings):
         if origin not in ("", "*") and (scheme not in ("http", "https") or not rest or "/" in rest):
             raise ValueError("* or one origin such as https://www.example.com")
         return origin
+
+    @model_validator(mode="after")
+    def _redis_is_there(self) -> "Settings":
+        if not self.redis and any(tier.kind == "redis" and not tier.address for tier in self.results):
+            raise said("results: redis: needs `redis`, or an address of its own such as redis://host")
+        return self
+
+    @model_validator(mode="after")
+    def _one_remote(self) -> "Settings":
+        if self.remote and REMOTE in self.mounts:
+            raise said(f"mounts.{REMOTE}: the name is taken by [{REMOTE}], which stands for other web sites")
+        return self
 
     @model_validator(mode="after")
     def _names_exist(self) -> "Settings":
@@ -163,11 +252,16 @@ class Settings(BaseSettings):
 
     def _named(self) -> Iterator[tuple[str, str, str, Collection[str]]]:
         """Every preset and mount that a setting names: where, kind, name, and the names that there are."""
+        offers: dict[str, Offer] = {f"mounts.{name}": mount for name, mount in self.mounts.items()}
+        offers |= {REMOTE: self.remote} if self.remote else {}
         for number, key in enumerate(self.keys):
             for name in key.policy.presets or ():
                 yield f"keys.{number}.policy.presets", "preset", name, self.presets
             for name in key.policy.mounts or ():
-                yield f"keys.{number}.policy.mounts", "mount", name, self.mounts
-        for name, mount in self.mounts.items():
-            for preset in (*(mount.presets or ()), *((mount.default_preset,) if mount.default_preset else ())):
-                yield f"mounts.{name}.presets", "preset", preset, self.presets
+                yield f"keys.{number}.policy.mounts", "mount", name, {*self.mounts, *((REMOTE,) if self.remote else ())}
+        for number, token in enumerate(self.tokens):
+            for name in token.mounts or ():
+                yield f"tokens.{number}.mounts", "mount", name, {*self.mounts, *((REMOTE,) if self.remote else ())}
+        for name, offer in offers.items():
+            for preset in (*(offer.presets or ()), *((offer.default_preset,) if offer.default_preset else ())):
+                yield f"{name}.presets", "preset", preset, self.presets

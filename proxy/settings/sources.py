@@ -19,8 +19,8 @@ from proxy.settings.reference import PREFIX
 SERVICE_LINK = re.compile(r"DARKROOM_(?:.+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_.+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_.+)?)")
 SERVICE_ADDRESS = re.compile(r"(?:tcp|udp|sctp)://")
 
-NOT_SETTINGS = ("DARKROOM_CORPUS", "DARKROOM_SOAK")
-"""Variables with our prefix that tests and benches read."""
+NOT_SETTINGS = ("DARKROOM_CORPUS", "DARKROOM_SOAK", "DARKROOM_TOKEN")
+"""Variables with our prefix that tests and benches read, and `darkroom purge`."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ SHARE = 8
 """An entry may take one part in this many of the store."""
 
 _MOST_STAMPS = 1 << 16
+_PART = 200
 
 T = TypeVar("T")
 
@@ -90,7 +91,10 @@ class DiskStore:
 
     async def delete_tagged(self, tag: str) -> int:
         """How many results were forgotten; raises OSError or sqlite3.Error when some may still be there."""
-        return await _in(self._writers, self._forget_tagged, tag)
+        keys, forgotten = await _in(self._writers, self._ledger.tagged, tag), 0
+        for start in range(0, len(keys), _PART):  # in parts, so that new results are written meanwhile
+            forgotten += await _in(self._writers, self._forget_all, keys[start : start + _PART])
+        return forgotten
 
     def touch(self, key: str) -> None:
         self._ledger.touch(key)
@@ -183,8 +187,8 @@ class DiskStore:
             self._ledger.leave(key)
         return there
 
-    def _forget_tagged(self, tag: str) -> int:
-        return sum(self._forget(key) for key in self._ledger.tagged(tag))
+    def _forget_all(self, keys: Collection[str]) -> int:
+        return sum(map(self._forget, keys))
 
     def _drop(self, key: str) -> None:
         try:

@@ -1,6 +1,5 @@
 """Results made before anybody asks for them, in their final grade, by the pipeline that requests go through."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -9,8 +8,8 @@ from typing import Literal
 from proxy.delivery import Delivery
 from proxy.reading import Wanted
 from proxy.rendering import OriginalChanged
-from proxy.rendition import resolve, tags
 from proxy.stores.result import Result
+from proxy.warming.crew import each
 from signing import Expired, SigningError
 from transforms.errors import Refusal, UnsupportedFormat
 
@@ -53,32 +52,23 @@ class Warming:
 
     async def run(self, paths: AsyncIterator[bytes]) -> None:
         """Go through all paths; what goes wrong with one is told, and the next one follows."""
-        lock = asyncio.Lock()
-
-        async def work() -> None:
-            while True:
-                async with lock:
-                    path = None if self.stopped else await anext(paths, None)
-                if path is None:
-                    return
-                await self._path(path)
-                self.read()
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self.parallel):
-                group.create_task(work())
+        await each(paths, self.parallel, lambda: self.stopped, self._path)
 
     async def _path(self, path: bytes) -> None:
-        shown = _signature.sub("sig_***", path.decode("utf-8", "replace"))
+        await self._warmed(path)
+        self.read()
+
+    async def _warmed(self, path: bytes) -> None:
+        name = shown(path)
         try:
             wanted = self._read(path)
             await self.delivery.records.header(wanted.mounted)
         except (SigningError, Refusal) as error:
             strange = self.listed and isinstance(error, UnsupportedFormat)
-            self.told(Warmed(shown, "skipped" if strange else "failed", str(error)))
+            self.told(Warmed(name, "skipped" if strange else "failed", str(error)))
             return
         for accept in ACCEPTS if wanted.plan.saving.format == "auto" else (b"",):
-            if warmed := await self._steadily(shown, wanted, accept):
+            if warmed := await self._steadily(name, wanted, accept):
                 self.told(warmed)
 
     def _read(self, path: bytes) -> Wanted:
@@ -104,7 +94,7 @@ class Warming:
         if wanted.untouched and wanted.place.originals:
             return Warmed(shown, "skipped", "the original itself is not kept")
         record, header = await delivery.records.header(wanted.mounted)
-        rendition = resolve(wanted, record, header, accept, delivery.bounds(wanted.mounted.name))
+        rendition = delivery.resolved(wanted, record, header, accept)
         if rendition.format == "explain":
             return Warmed(shown, "skipped", "an explanation is not kept")
         if rendition.key in self._seen:
@@ -116,11 +106,16 @@ class Warming:
         if self.rehearsal:
             cost = delivery.renderer.cost(rendition, "final")
             return Warmed(shown, "wanted", milliseconds=cost.milliseconds)
-        await delivery.renderer.make(rendition, "final", tags(wanted))
+        await delivery.renderer.make(rendition, "final", wanted.tags)
         kept = await delivery.store.get(rendition.key)
         if kept is None:
             return Warmed(shown, "failed", "the cache did not keep it: is it too small, full, or not to be written?")
         return Warmed(shown, "made", size=_length(kept))
+
+
+def shown(path: bytes) -> str:
+    """A path as people and logs may see it: without its signature."""
+    return _signature.sub("sig_***", path.decode("utf-8", "replace"))
 
 
 def _length(result: Result) -> int:

@@ -1,0 +1,151 @@
+"""The interface for purges: `POST /api/v1/purge`, and how far each has come."""
+
+import asyncio
+import hashlib
+import json
+import re
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from proxy.edge import header_fields
+from proxy.errors import code, problem
+from proxy.failures import BadBody, KeyReused, NoSuchPurge, WrongMediaType
+from proxy.handlers.tokens import Token, Tokens
+from proxy.log import request_id
+from proxy.purging.progress import Progress
+from proxy.purging.purge import Purges
+from proxy.purging.targets import Targets
+
+log = structlog.get_logger(__name__)
+
+PLACE = "/api/v1/purge"
+SCOPE = "purge"
+LARGEST_BODY = 1 << 20
+"""Bytes of a body: a thousand targets with long names."""
+BODY_SECONDS = 15.0
+MOST_KEYS = 10_000
+"""Idempotency keys that are remembered."""
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+Answering = Callable[[Request, Token], Awaitable[Response]]
+
+_KEY = re.compile(r"[!-~]{1,200}")
+
+
+@dataclass
+class Purging:
+    """The routes below `/api/v1/purge`."""
+
+    purges: Purges
+    targets: Targets
+    tokens: Tokens
+    """Both replaced by others when the settings are read anew."""
+    _asked: OrderedDict[tuple[str, str], tuple[bytes, asyncio.Task[Progress]]] = field(default_factory=OrderedDict)
+
+    def routes(self) -> list[Route]:
+        """Each path with all methods: one that is not meant is told so by us."""
+        return [
+            Route(PLACE, self._for_holders("POST", self._purge), methods=list(METHODS)),
+            Route(PLACE + "/{id}", self._for_holders("GET", self._progress), methods=list(METHODS)),
+        ]
+
+    def _for_holders(self, method: str, answer: Answering) -> Callable[[Request], Awaitable[Response]]:
+        async def answered(request: Request) -> Response:
+            fields = header_fields(request.scope["headers"])
+            identity = request_id(fields.get(b"x-request-id"))
+            with structlog.contextvars.bound_contextvars(request_id=identity):
+                try:
+                    holder = self.tokens.holder(fields, SCOPE)
+                    allowed = request.method == method or (request.method, method) == ("HEAD", "GET")
+                    response = await answer(request, holder) if allowed else Response(status_code=405)
+                except ClientDisconnect:
+                    response = Response(status_code=400)
+                except Exception as error:
+                    response = _refused(error, identity)
+            if response.status_code == 405:
+                response.headers["allow"] = method
+            if response.status_code == 401:
+                response.headers["www-authenticate"] = 'Bearer realm="Darkroom"'
+            response.headers.update(
+                {"cache-control": "no-store", "x-content-type-options": "nosniff", "x-request-id": identity}
+            )
+            if method == "POST":
+                # A body that was not read to its end must not be taken for the next request, nor waited for.
+                response.headers["connection"] = "close"
+            return response
+
+        return answered
+
+    async def _purge(self, request: Request, holder: Token) -> Response:
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise WrongMediaType("The body is not said to be JSON", expected="Content-Type: application/json")
+        body = await _body(request)
+        targets = self.targets.read(_json(body))
+        for target in targets:
+            holder.check_mounts(target.mounts, target.kind)
+        key, digest = request.headers.get("idempotency-key"), hashlib.sha256(body).digest()
+        if key is not None and not _KEY.fullmatch(key):
+            raise BadBody("The Idempotency-Key cannot be used", expected="1 to 200 visible ASCII characters")
+
+        def begin() -> asyncio.Task[Progress]:
+            names = [str(target) for target in targets]
+            log.info("purge", by=holder.name, targets=names[:20], number=len(names))
+            return asyncio.create_task(self.purges.purge(names, [target.tag for target in targets]))
+
+        # Whoever has asked may leave: a purge that has begun is done.
+        progress = await asyncio.shield(self._once((holder.name, key), digest, begin) if key else begin())
+        return JSONResponse(progress.to_dict(), 202, headers={"location": f"{PLACE}/{progress.id}"})
+
+    def _once(
+        self, name: tuple[str, str], digest: bytes, begin: Callable[[], asyncio.Task[Progress]]
+    ) -> asyncio.Task[Progress]:
+        """The purge that was asked for under this key; raises KeyReused where it was another."""
+        known = self._asked.get(name)
+        if known and known[0] != digest:
+            raise KeyReused("The Idempotency-Key came with another body before", part="Idempotency-Key")
+        if known and not (known[1].done() and (known[1].cancelled() or known[1].exception())):
+            return known[1]
+        self._asked[name] = digest, (task := begin())
+        if len(self._asked) > MOST_KEYS:
+            self._asked.popitem(last=False)
+        return task
+
+    async def _progress(self, request: Request, holder: Token) -> Response:
+        progress = self.purges.progress(request.path_params["id"])
+        if progress is None:
+            raise NoSuchPurge("There is no such purge here")
+        return JSONResponse(progress.to_dict())
+
+
+def is_ours(raw_path: bytes) -> bool:
+    """Whether a path is one of these."""
+    return raw_path == PLACE.encode() or raw_path.startswith(f"{PLACE}/".encode())
+
+
+async def _body(request: Request) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.body()
+    except TimeoutError:
+        raise BadBody("The body did not come in time", expected=f"{BODY_SECONDS:g} seconds at most") from None
+
+
+def _json(body: bytes) -> object:
+    try:
+        read: object = json.loads(body)
+    except (ValueError, RecursionError):
+        raise BadBody("The body is not JSON", expected='JSON such as {"source": "cats/1.jpg"}') from None
+    return read
+
+
+def _refused(error: Exception, identity: str) -> Response:
+    if code(error) == "internal":
+        log.error("a request failed", exc_info=error)
+    told = problem(error, identity)
+    return Response(told.body, told.status, {name.decode(): value.decode() for name, value in told.headers})
