@@ -94,7 +94,7 @@ def serve(
             replace=lambda: application.replace(reread()),
             announce=lambda: print(said, flush=True),
             larger_bodies=application.larger_bodies,
-            at_once=application.asgi.at_once,
+            at_once=application.at_once,
         )
         running.run(sockets=[listener])
     except (BudgetError, BadKey, ValueError) as error:
@@ -181,14 +181,29 @@ def show_settings(config: ConfigOption = None) -> None:
     Console().print(table)
 
 
-@app.command()
-def doctor(config: ConfigOption = None) -> None:
-    """Check codecs, memory, keys, folders and limits, and say how to mend what is wrong."""
+@app.command(
+    help="Check codecs, memory, keys, folders and limits, and say how to mend what is wrong.\n\n"
+    "With --url, look at a running server from outside instead: what nginx or a CDN before it takes away, keeps too "
+    "long, mixes up or shows."
+)
+def doctor(
+    url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where strangers ask: https://media.example.com.")
+    ] = None,
+    picture: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="An original there, or a whole path with f_auto in it, for --url."),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Print what was looked at, and end with 1 where something is bad."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     from proxy.doctor import checks, exit_code
+    from proxy.doctor.outside import check_outside
+    from signing import SigningError
     from transforms.plan import Plan
 
     settings = settings_of(config)
@@ -196,7 +211,14 @@ def doctor(config: ConfigOption = None) -> None:
         Table("", "check", "found", "remedy", box=None),
         {"ok": "[green]✓", "warn": "[yellow]!", "bad": "[red]✗"},
     )
-    found = list(checks(settings, lambda text: Plan.read(text, settings.presets), environ=os.environ))
+    try:
+        found = list(
+            check_outside(settings, url, picture)
+            if url
+            else checks(settings, lambda text: Plan.read(text, settings.presets), environ=os.environ)
+        )
+    except (ValueError, SigningError) as error:
+        raise failed(str(error)) from None
     for check in found:
         table.add_row(signs[check.state], *map(escape, (check.name, check.said, check.remedy)))
     Console().print(table)

@@ -41,8 +41,8 @@ class Answer:
     degraded: str = ""
     provisional: bool = False
     """Whether a better one is made when it is asked for again."""
-    path: bytes = b""
-    """The raw path without its auth segment: the same for all who may ask for this."""
+    name: str = ""
+    """What every answer to such a request is called, whoever asks with whichever signature."""
     tags: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     """Seconds by stage."""

@@ -16,13 +16,16 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from proxy import gate as gates
 from proxy import metrics as counted
+from proxy.accel import Accel
 from proxy.budget import Budget, find_machine, plan_budget
 from proxy.coordination.seams import Bus
 from proxy.delivery import Delivery
 from proxy.edge import Edge, RecentAnswers
 from proxy.failures import OriginFailed, OriginTimedOut
 from proxy.flights import Flights
+from proxy.gate import Gate
 from proxy.handlers import pages as ui
 from proxy.handlers import purge
 from proxy.handlers.media import METHODS, Media
@@ -30,6 +33,7 @@ from proxy.handlers.pages import Pages
 from proxy.handlers.purge import Purging
 from proxy.handlers.status import Status
 from proxy.handlers.tokens import Token, Tokens
+from proxy.handlers.verdicts import Verdicts
 from proxy.handlers.visitors import Visitors
 from proxy.herd import alone
 from proxy.known import StoredRecords
@@ -47,6 +51,7 @@ from proxy.purging.generations import Generations
 from proxy.purging.hooks import Hook, Hooks
 from proxy.purging.journal import Journal
 from proxy.purging.purge import Purges
+from proxy.ready import AtOnce, Fields
 from proxy.records import Records
 from proxy.refinement import Refinement
 from proxy.rendering import Renderer, Watch
@@ -64,7 +69,7 @@ from proxy.stores.memory import MemoryStore
 from proxy.stores.notices import Notices
 from proxy.stores.result import Result, Store
 from proxy.stores.tiered import TieredStore
-from proxy.tags import tags_of
+from proxy.tags import tags_at
 from proxy.together import Together
 from proxy.wire import Manners
 from proxy.workers.poison import PoisonList
@@ -84,6 +89,8 @@ class Application:
     """A server in one value: the ASGI application and what a test or a command may want of it."""
 
     asgi: Edge
+    at_once: AtOnce
+    """Answers that are ready, for the connection's protocol."""
     media: Media
     metrics: Metrics
     recent: RecentAnswers
@@ -133,9 +140,9 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         lambda mount: bounds[mount].limits,
         passing=(OriginFailed, OriginTimedOut),
         clock=time.time,
+        purged=lambda mount, key: generations.of(tags_at(mount, key)).numbers,
         recheck=rechecks.__getitem__,
         outliving=StoredRecords(store),
-        purged=lambda mount, key: generations.of(tags_of(mount, key)).numbers,
         tell=together.tell_of_records,
     )
     together.hear_of_records(records.hear)
@@ -153,15 +160,17 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         grade="final" if settings.first == "final" else "first",
         clock=time.time,
         purged=generations.of,
+        guarded=settings.behind_nginx,
     )
+    gate = Gate(site.reader, freshness.__getitem__, time.time)
     recent = RecentAnswers(budget.memory_cache // 2, metrics)
     visitors = Visitors(settings.admin_token.get_secret_value() if settings.admin_token else None)
     manners = Manners(settings.corp, settings.cors_origin, settings.tag_header)
     purges = _purges(settings, generations, together.bus, store, recent, metrics)
     purging = Purging(purges, site.targets, _tokens(settings))
-    media = Media(delivery, recent, metrics, manners, visitors, settings.error_pictures)
+    media = Media(delivery, recent, metrics, manners, visitors, settings.error_pictures, _accel(settings))
     if purges.telling:
-        media.delivered = lambda answer, taken: purges.delivered.remember(answer.path, (taken,), answer.tags)
+        media.delivered = purges.delivered.remember
     status = Status(metrics, visitors, manners, lambda: _readiness(phase, pools))
     pages = Pages(_playground(settings, site, dropped, records), visitors)
     metrics.watch(lambda: [(counted.COALESCED, (), flights.joined)])
@@ -172,6 +181,8 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         freshness.update(site.freshness)
         rechecks.update(site.rechecks)
         media.delivery = replace(media.delivery, reader=site.reader)
+        media.accel = _accel(others)
+        gate.reader = site.reader
         if pages.playground:
             pages.playground = replace(pages.playground, tree=site.tree, links=site.links)
         purging.targets, purging.tokens = site.targets, _tokens(others)
@@ -198,7 +209,12 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
             yield
             phase.draining = True
 
-    own = {"/health": status.health, "/ready": status.ready, "/metrics": status.prometheus}
+    own = {
+        "/health": status.health,
+        "/ready": status.ready,
+        "/metrics": status.prometheus,
+        gates.PLACE.decode(): Verdicts(gate).auth,
+    }
     routes = [*(Route(path, endpoint) for path, endpoint in own.items()), *pages.routes(), *purging.routes()]
     starlette = Starlette(routes=routes, lifespan=lambda _: running())
     paths = {path.encode() for path in own}
@@ -213,11 +229,23 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         )
         await (starlette if ours else media)(scope, receive, send)
 
+    def at_once(method: str, path: bytes, fields: Fields) -> tuple[bytes, bytes] | None:
+        return gate.at_once(fields) if path == gates.PLACE else edge.at_once(method, path, fields)
+
     edge = Edge(routed, recent, media.renew)
     larger = {(b"POST", purge.PLACE.encode()): purge.LARGEST_BODY}
     if pages.playground:
         larger[b"PUT", ui.DROPPED.encode()] = pages.playground.drops.most_bytes
-    return Application(edge, media, metrics, recent, pools, budget, origins, larger, replace_site, running, phase)
+    return Application(
+        edge, at_once, media, metrics, recent, pools, budget, origins, larger, replace_site, running, phase
+    )
+
+
+def _accel(settings: Settings) -> Accel | None:
+    # As FileSource has them, which gives originals their paths.
+    urls = {name: mount.url for name, mount in settings.mounts.items()}
+    folders = {name: url.absolute() for name, url in urls.items() if isinstance(url, Path)}
+    return Accel(settings.accel, folders) if settings.accel else None
 
 
 async def _close_all(sources: Mapping[Any, Closed]) -> None:

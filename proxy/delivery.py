@@ -51,6 +51,8 @@ class Delivery:
     clock: Callable[[], float]
     purged: Callable[[Collection[str]], Purged]
     """What purges of these tags there were."""
+    guarded: bool = False
+    """Whether a cache in front has each request verified, so that an answer may outlive the URL it was made for."""
 
     async def answer(self, ask: Ask) -> Answer:
         """The rendition that a path asks for. Raises SigningError and Refusals."""
@@ -61,8 +63,7 @@ class Delivery:
             answer = await self._in_its_place(ask, wanted, hinted(missing, wanted.address.source))
         except asyncio.CancelledError:  # by the HTTP server, which has waited long enough
             raise ClosingDown("the server is stopping and did not wait for this") from None
-        public = ask.path if wanted.request.auth is None else b"/" + ask.path.split(b"/", 2)[2]
-        return replace(answer, expires=wanted.expires, path=public)
+        return replace(answer, expires=wanted.expires, name=wanted.answer_name)
 
     async def _in_its_place(self, ask: Ask, wanted: Wanted, missing: NoSuchOriginal) -> Answer:
         """The picture that `d_` names, with the status of the one that is missing."""
@@ -163,7 +164,8 @@ class Delivery:
 
     def _lifetime(self, wanted: Wanted, **nature: bool) -> Lifetime:
         freshness, versioned = self.freshness(wanted.mounted.name), wanted.plan.saving.version is not None
-        return lifetime(freshness, now=self.clock(), expires=wanted.expires, versioned=versioned, **nature)
+        expires = None if self.guarded else wanted.expires
+        return lifetime(freshness, now=self.clock(), expires=expires, versioned=versioned, **nature)
 
     async def _substituted(self, busy: Busy, ask: Ask, wanted: Wanted, rendition: Rendition, answer: Answer) -> Answer:
         """What is near the rendition, for there is no time to make it; raises `busy` where there is nothing."""

@@ -1,6 +1,8 @@
 """From the raw path of a request to what is asked for, once it is known to be allowed."""
 
 import difflib
+import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -68,6 +70,32 @@ class Wanted:
         """Whether the original itself is asked for."""
         return not self.address.steps and not self.place.default_preset
 
+    @cached_property
+    def answer_name(self) -> str:
+        """What every answer to this path is called, whoever asks with whichever signature: a hash.
+
+        It depends on all that decides the answer but for the client's `Accept` and the state of the original. Keys
+        with different policies share nothing, since a ladder or a list of formats changes what a path means.
+        """
+        facts = (
+            self.mounted.name,
+            self.mounted.key,
+            str(self.plan),
+            self.untouched and self.place.originals,
+            self.address.name,
+            repr(self.policy.rules),
+        )
+        return _digest("darkroom.answer.1", facts)
+
+    @cached_property
+    def original_name(self) -> str:
+        """What every path to this original has in common: a hash."""
+        return _digest("darkroom.original.1", (self.mounted.name, self.mounted.key))
+
+
+def _digest(kind: str, facts: tuple[object, ...]) -> str:
+    return hashlib.sha256(f"{kind}\n{json.dumps(facts)}".encode()).hexdigest()[:40]
+
 
 class Reader:
     """Reads paths against the keys, presets and mounts of one configuration."""
@@ -87,22 +115,25 @@ class Reader:
         self._open_to_all, self._clock = open_to_all, clock
         self._read: LRUCache[bytes, Wanted] = LRUCache(REMEMBERED)
 
-    def read(self, path: bytes) -> Wanted:
-        """What a raw path asks for. Raises SigningError and Refusals."""
+    def read(self, path: bytes, late: bool = False) -> Wanted:
+        """What a raw path asks for; of one that has expired only for those who are `late`.
+
+        Raises SigningError and Refusals.
+        """
         wanted = self._read.get(path)
         if wanted is None:
-            wanted = self._read_anew(path)
+            wanted = self._read_anew(path, late)
             if len(path) <= LONGEST_REMEMBERED:
                 self._read[path] = wanted
-        elif wanted.expires is not None and self._clock() >= wanted.expires:
+        elif wanted.expires is not None and not late and self._clock() >= wanted.expires:
             raise Expired("The address has expired", part=f"exp_{wanted.expires}")
         return wanted
 
-    def _read_anew(self, path: bytes) -> Wanted:
+    def _read_anew(self, path: bytes, late: bool) -> Wanted:
         if len(path) > LONGEST:
             raise BadAddress(f"The path has {len(path)} bytes", expected=f"at most {LONGEST}")
         request = Request.read(path)
-        verified = self._verified(request)
+        verified = self._verified(request, late)
         address = Address.read(request.rest, request.offset)
         mounted = self._mounted(address.source, verified)
         place = self._places.get(mounted.name, Place())
@@ -123,7 +154,7 @@ class Reader:
             self._check_fallback(wanted, fallback.source)
         return wanted
 
-    def _verified(self, request: Request) -> Verified | None:
+    def _verified(self, request: Request, late: bool) -> Verified | None:
         """Whose signature the path bears; None where it bears none, which the mount may allow."""
         if request.auth is None:
             return None
@@ -131,7 +162,7 @@ class Reader:
             if self._open_to_all:
                 return None
             raise Unsigned("The server has no key that could verify a signature")
-        return verify(request, self._ring, self._clock())
+        return verify(request, self._ring, 0.0 if late else self._clock())
 
     def _mounted(self, source: str, verified: Verified | None) -> Mounted:
         try:

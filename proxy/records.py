@@ -66,18 +66,17 @@ class Records:
         clock: Callable[[], float],
         recheck: Callable[[str], Recheck] = lambda _: Recheck(),
         outliving: Known | None = None,
-        purged: Callable[[str, str], Numbers] = lambda mount, key: (),
         tell: Callable[[str, str, str], None] = lambda mount, key, version: None,
+        purged: Callable[[str, str], Numbers] = lambda mount, key: (),
     ) -> None:
         """`passing` are the refusals of sources that say nothing about the original: it may be there all the same.
 
-        `recheck` is by mount. `purged` says how often an original was purged, by mount and key; what was known of it
-        before is not believed. `tell` is called with the mount, key and version of an original that has changed.
+        `recheck` is by mount. `tell` is called with the mount, key and version of an original that has changed.
+        `purged` says how often one was purged, by mount and key; what was known of it before is not believed.
         """
         self._store, self._flights, self._probe, self._limits = store, flights, probe, limits
         self._passing, self._clock = passing, clock
-        self._recheck, self._outliving, self._purged = recheck, outliving, purged
-        self._tell = tell
+        self._recheck, self._outliving, self._tell, self._purged = recheck, outliving, tell, purged
         self._records: LRUCache[Name, Record] = LRUCache(REMEMBERED)
         self._refused: LRUCache[Name, tuple[float, Refusal]] = LRUCache(REMEMBERED)
         self._doubted: LRUCache[Name, bool] = LRUCache(REMEMBERED)
@@ -96,16 +95,18 @@ class Records:
         if known and rule.holds(known, now):
             return known
         held = known if known and now - known.checked < HELD_FOR else None
-        if held:
+        patient = held is None or now - held.checked > rule.every + rule.meanwhile
+        if held and not patient:
             # Whoever comes while the source is being asked takes what is known.
             self._records[name] = replace(held, asked=now)
         checking = self._flights.share("record " + "\n".join(map(str, name)), lambda: self._check(mounted, name, known))
-        patient = held is None or now - held.checked > rule.every + rule.meanwhile
         try:
             async with asyncio.timeout(None if patient else PATIENCE):
                 return (await checking)[0]
         except (TimeoutError, Refusal) as error:
             if held and isinstance(error, (TimeoutError, *self._passing)):
+                if self._records.get(name) is known:
+                    self._records[name] = replace(held, asked=now)
                 return held
             self._brake(name, error, now, rule)
             raise
@@ -119,7 +120,12 @@ class Records:
 
     def forget(self, mounted: Mounted) -> None:
         """Ask the source the next time, however short ago it was asked."""
-        name = self._name(mounted)
+        self._forget(mounted, self._name(mounted))
+
+    def _name(self, mounted: Mounted) -> Name:
+        return mounted.name, mounted.key, self._purged(mounted.name, mounted.key)
+
+    def _forget(self, mounted: Mounted, name: Name) -> None:
         self._records.pop(name, None)
         self._refused.pop(name, None)
         if self._outlives(mounted):
@@ -134,9 +140,6 @@ class Records:
         known = self._records.get(name)
         if known and known.version != version:
             self._records[name] = replace(known, asked=0.0, fresh=0.0)
-
-    def _name(self, mounted: Mounted) -> Name:
-        return (mounted.name, mounted.key, self._purged(mounted.name, mounted.key))
 
     async def header(self, mounted: Mounted) -> tuple[Record, Header]:
         """The record and the header of an original that can be used. Raises the refusal of one that cannot."""
@@ -158,9 +161,8 @@ class Records:
         except self._passing:
             raise
         except Refusal:
-            self._records.pop(name, None)
+            self._forget(mounted, name)
             if known and self._outliving and self._outlives(mounted):
-                self._doubted[name] = True
                 await self._outliving.drop(mounted, name[2])
             raise
         self._records[name] = record = await self._kept(mounted, name, record)

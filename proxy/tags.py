@@ -41,14 +41,10 @@ class Purged(NamedTuple):
 NEVER: Final = Purged()
 
 
-def address(mounted: Mounted) -> str:
-    """An original as a URL names it."""
-    return _address(mounted.name, mounted.key)
-
-
-def _address(mount: str, key: str) -> str:
-    elsewhere = mount == "remote" and key.startswith(("https://", "http://"))
-    return key if elsewhere or not mount else f"{mount}/{key}"
+def address(name: str, key: str) -> str:
+    """The original of a mount as a URL names it."""
+    elsewhere = name == "remote" and key.startswith(("https://", "http://"))
+    return key if elsewhere or not name else f"{name}/{key}"
 
 
 def source_tag(mounted: Mounted) -> str:
@@ -77,14 +73,14 @@ def preset_tag(name: str) -> str:
 
 def original_tags(mounted: Mounted) -> tuple[str, ...]:
     """The tags that are on everything made of an original, whatever is made of it."""
-    return tags_of(mounted.name, mounted.key)
+    return tags_at(mounted.name, mounted.key)
 
 
 @lru_cache(maxsize=10_000)
-def tags_of(mount: str, key: str) -> tuple[str, ...]:
-    """The same by the name of the mount and the key on it."""
-    folders = [prefix_tag(folder) for folder in islice(folders_of(_address(mount, key)), DEEPEST)]
-    return (f"source:{_hash(f'{mount}/{key}')}", mount_tag(mount), *folders)
+def tags_at(name: str, key: str) -> tuple[str, ...]:
+    """The same by mount and key."""
+    folders = [prefix_tag(folder) for folder in islice(folders_of(address(name, key)), DEEPEST)]
+    return (f"source:{_hash(f'{name}/{key}')}", mount_tag(name), *folders)
 
 
 def folders_of(address: str) -> Iterator[str]:

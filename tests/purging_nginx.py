@@ -31,8 +31,7 @@ http {{
     map $http_accept $kind {{ default "-"; "~image/avif" "avif"; "~image/webp" "webp"; }}
     map $request_uri $public {{
         default $request_uri;
-        "~^/purge(?<dropped>/.*)$" $dropped;
-        "~^/sig_[^/]+(?<rest>/.*)$" $rest;
+        "~^(?:/purge)?(?:/sig_[^/]+)?(?<rest>/.*)$" $rest;
     }}
     server {{
         listen {host}:{port};

@@ -39,15 +39,20 @@ RULES: dict[str, set[str]] = {
     "proxy.reference": {"proxy.errors", "proxy.settings", "transforms"},
     "proxy.greeting": {"proxy.settings", "signing", "transforms"},
     "proxy.handlers": {
-        "starlette", "structlog", "proxy.answer", "proxy.delivery", "proxy.edge", "proxy.errors", "proxy.failures",
-        "proxy.log", "proxy.metrics", "proxy.negotiation", "proxy.pages", "proxy.purging", "proxy.stores", "proxy.wire",
+        "starlette", "structlog", "proxy.accel", "proxy.answer", "proxy.delivery", "proxy.edge", "proxy.errors",
+        "proxy.failures", "proxy.gate", "proxy.log", "proxy.metrics", "proxy.negotiation", "proxy.pages",
+        "proxy.purging", "proxy.stores", "proxy.wire",
     },
     "proxy.purging": {
         "httpcore", "proxy.coordination", "proxy.failures", "proxy.negotiation", "proxy.sources", "proxy.stores",
-        "proxy.tags",
+        "proxy.tags", "signing",
     },
     "proxy.tags": {"proxy.sources"},
     "proxy.pages": {"proxy.failures", "proxy.reference", "proxy.sources", "signing", "transforms"},
+    "proxy.gate": {
+        "proxy.caching", "proxy.errors", "proxy.negotiation", "proxy.reading", "signing", "transforms",
+    },
+    "proxy.accel": {"proxy.stores", "proxy.wire"},
     "proxy.edge": {
         "cachetools", "proxy.answer", "proxy.caching", "proxy.log", "proxy.metrics", "proxy.negotiation",
         "proxy.wire",
@@ -109,8 +114,8 @@ RULES: dict[str, set[str]] = {
     },
     "proxy.budget": {"proxy.settings"},
     "proxy.doctor": {
-        "proxy.budget", "proxy.failures", "proxy.origins", "proxy.s3", "proxy.settings", "proxy.sources",
-        "proxy.workers", "signing", "transforms",
+        "proxy.budget", "proxy.caching", "proxy.failures", "proxy.origins", "proxy.s3", "proxy.settings",
+        "proxy.sources", "proxy.workers", "signing", "transforms",
     },
     "proxy": set(),
 }

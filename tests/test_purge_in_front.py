@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from signing import Signer, new_secret
+from tests.edging import nginx
 from tests.purging import SECRET, TOKENS, draw, post, purge
 from tests.purging_nginx import caching, free_port
+from tests.redis_server import redis_server
 from tests.serving import LOCAL, Reply, serving, wait_until
 
 KEY = new_secret()
@@ -40,24 +42,24 @@ def test_nginx_drops_just_what_was_purged_whatever_signature_it_came_under(folde
     other = urls("cats/other.jpg")[0]
 
     def everything() -> dict[tuple[str, str], Reply]:
-        return {(url, accept): nginx.ask(url, accept=accept) for url, accept in asked}
+        return {(url, accept): before.ask(url, accept=accept) for url, accept in asked}
 
     def check_purged(version: int) -> dict[str, Any]:
         draw(folder / "cats/new cat.jpg", version)
         old = everything()
         assert {reply["x-nginx"] for reply in everything().values()} == {"HIT"}
-        assert nginx.ask(other)["x-nginx"] == "HIT"
+        assert before.ask(other)["x-nginx"] == "HIT"
         found = purge(server, {"source": "cats/new cat.jpg"})
         new = everything()
         assert {reply.status for reply in new.values()} == {200}
         assert not {reply.body for reply in old.values()} & {reply.body for reply in new.values()}
-        assert nginx.ask(other)["x-nginx"] == "HIT"
+        assert before.ask(other)["x-nginx"] == "HIT"
         return found
 
     with serving(folder, tmp_path / "server", **settings) as server:
-        with caching(tmp_path / "nginx", port, server.port) as nginx:
+        with caching(tmp_path / "nginx", port, server.port) as before:
             everything()
-            nginx.ask(other)
+            before.ask(other)
             found = check_purged(1)
             assert (found["state"], found["not_reached"]) == ("done", [])
             assert found["caches"]["paths"] == 3, "a path under nine signatures is one"
@@ -68,13 +70,13 @@ def test_nginx_drops_just_what_was_purged_whatever_signature_it_came_under(folde
         reply = post(server, {"prefix": "cats/"})
         assert (reply.status, reply.json["state"]) == (202, "running")
         assert reply.json["caches"]["requests_left"] > 0
-        with caching(tmp_path / "nginx", port, server.port) as nginx:
+        with caching(tmp_path / "nginx", port, server.port) as before:
             wait_until(lambda: server.ask(reply["location"], authorization=f"Bearer {SECRET}").json["state"] == "done")
             assert {found["x-nginx"] for found in everything().values()} == {"MISS", "HIT"}
-            assert nginx.ask(other)["x-nginx"] == "MISS"
+            assert before.ask(other)["x-nginx"] == "MISS"
     # A server that was started anew knows what the one before it has answered.
     with serving(folder, tmp_path / "server", **settings) as server:
-        with caching(tmp_path / "nginx", port, server.port) as nginx:
+        with caching(tmp_path / "nginx", port, server.port) as before:
             found = check_purged(4)
             assert found["caches"]["paths"] == 3
         assert server.count("darkroom_purge_requests_total", to="cache", outcome="dropped") > 0
@@ -141,3 +143,34 @@ def test_a_hook_hears_tags_and_paths_and_hears_them_again_until_it_takes_them(fo
             assert server.count("darkroom_purge_requests_total", to="hook", outcome="failed") == 2
             log = server.log_file.read_text()
     assert "of-the-hook" not in log
+
+
+# The configuration that is shipped
+
+
+def test_every_front_has_nginx_forget_what_it_has_answered_under_any_signature(folder: Path, tmp_path: Path) -> None:
+    private = free_port()
+    with ExitStack() as stack:
+        redis = stack.enter_context(redis_server(tmp_path / "redis"))
+        settings: dict[str, Any] = {
+            "keys": [KEY], "tokens": TOKENS[:1], "behind_nginx": True, "first": "final", "workers": 1,
+            "redis": redis.url, "redis_seconds": 20, "purge_urls": [f"http://{LOCAL}:{private}/purge"],
+        }  # fmt: skip
+        fronts = [stack.enter_context(serving(folder, tmp_path / f"front-{n}", **settings)) for n in range(2)]
+        wait_until(lambda: all(front.count("darkroom_bus_connected") for front in fronts))
+        ports = [front.port for front in fronts]
+        before = stack.enter_context(nginx(tmp_path / "nginx", ports, folder, private=private))
+        asked = [(url, accept) for url in urls() for accept in ACCEPTS]
+
+        def everything() -> list[Reply]:
+            return [before.ask(url, accept=accept) for url, accept in asked]
+
+        for number, front in enumerate(fronts):
+            everything()
+            old = everything()
+            assert {reply["cache-status"] for reply in old} == {"nginx; hit"}
+            draw(folder / "cats/new cat.jpg", 20 + number)
+            # One of the two has answered; it is told by either.
+            assert purge(front, {"source": "cats/new cat.jpg"})["not_reached"] == []
+            bodies = {reply.body for reply in old}
+            wait_until(lambda: not bodies & {reply.body for reply in everything()})  # noqa: B023 -- called here

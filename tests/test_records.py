@@ -164,6 +164,24 @@ async def test_what_another_server_sees_fails_nobody_whose_source_is_down(place:
     assert place.source.asked == 2
 
 
+async def test_who_has_not_heard_of_an_original_for_long_waits_for_its_source(place: Place) -> None:
+    """Else a picture that nobody asked for in a week would be a week old, however short the ages of its answers."""
+    first = await place.records.find(place.mounted())
+
+    async def take_its_time() -> None:
+        await asyncio.sleep(2 * PATIENCE)
+
+    place.source.before = take_its_time
+    place.write(pictures.encoded(pictures.flat(width=61, height=40), "png"))
+    place.clock.now += 10
+    assert (await place.records.find(place.mounted())).version == first.version, "it was there a moment ago"
+    await asyncio.sleep(3 * PATIENCE)
+    place.write(pictures.encoded(pictures.flat(width=62, height=40), "png"))
+    place.clock.now += Recheck().every + Recheck().meanwhile + 1
+    records = await asyncio.gather(*(place.records.header(place.mounted()) for _ in range(3)))
+    assert {header.width for _, header in records} == {62}
+
+
 async def test_a_source_that_hangs_holds_up_nobody_who_knows(place: Place) -> None:
     known = await place.records.find(place.mounted())
     place.clock.now += Recheck().every + 0.1
@@ -287,7 +305,7 @@ class Far:
             clock=self.clock,
             recheck=lambda _: self.rule,
             outliving=StoredRecords(self.store),
-            purged=lambda _: self.purged,
+            purged=lambda *_: self.purged,
         )
 
     async def width(self, records: Records | None = None, key: str = "a.png") -> int:

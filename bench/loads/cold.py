@@ -120,8 +120,8 @@ async def overload(ground: Ground) -> Finding:
         f"made {GOODPUT} of capacity, refused in {REFUSED:.0f} ms with Retry-After, hits p99 {HOT:.0f} ms, "
         f"as before within {RECOVERS:.0f} s",
         f"capacity {capacity:.1f}/s: {goodput:.2f} of it made; {len(refused)} refused "
-        f"(median {usually:.0f} ms, p99 {slowest:.0f} ms, {'all' if told else 'not all'} with Retry-After), {others} others; hits p99 {p99:.1f} ms, "
-        f"{hot.failed} failed; as before after {recovery:.1f} s",
+        f"(median {usually:.0f} ms, p99 {slowest:.0f} ms, {'all' if told else 'not all'} with Retry-After), "
+        f"{others} others; hits p99 {p99:.1f} ms, {hot.failed} failed; as before after {recovery:.1f} s",
         goodput >= GOODPUT
         and slowest <= REFUSED
         and told

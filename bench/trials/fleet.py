@@ -8,13 +8,13 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from tests.edging import configured
 
 from bench.serving import answers, free_port
 from bench.trials.fronts import ROOT, front, metric
 from bench.trials.programs import Program
 from bench.trials.services import AWS, BUCKET, redis_server, s3_server
 from signing import Signer
+from tests.edging import configured
 
 KEY = "the key of a fleet that lives for minutes"
 TOKEN = "the token of a fleet that lives for minutes"

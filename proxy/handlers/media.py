@@ -10,6 +10,7 @@ from html import escape
 import structlog
 from starlette.types import Receive, Scope, Send
 
+from proxy.accel import Accel
 from proxy.answer import Answer, Ask
 from proxy.delivery import Delivery
 from proxy.edge import RecentAnswers, header_fields
@@ -60,8 +61,10 @@ class Media:
     manners: Manners
     visitors: Visitors
     error_pictures: bool
-    delivered: Callable[[Answer, Bucket], None] = lambda _answer, _taken: None
-    """Told of every answer that caches in front may keep."""
+    accel: Accel | None = None
+    """Replaced like the delivery; None where no nginx sends files for us."""
+    delivered: Callable[[bytes, Bucket, str, tuple[str, ...]], None] | None = None
+    """Told of every answer that caches in front may keep: raw path, kind of client, name and tags."""
     queries: Once = field(default_factory=Once)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -111,12 +114,19 @@ class Media:
         answer = await self.delivery.answer(
             Ask(path, accept, fields.get(b"if-none-match"), fields.get(b"if-modified-since"), inside)
         )
-        if answer.tags and answer.lifetime.seconds:
-            self.delivered(answer, bucket(accept))
-        sent = message(answer, fields, self.manners, inside)
+        if self.delivered and answer.tags and answer.lifetime.seconds:
+            self.delivered(path, bucket(accept), answer.name, answer.tags)
+        sent = self._left_to_nginx(message(answer, fields, self.manners, inside))
         if sent.status == 200:
             self.recent.remember(path, bucket(accept), answer, sent.headers, generation)
         return answer, sent
+
+    def _left_to_nginx(self, sent: Message) -> Message:
+        """The same message, or one that has nginx send the body, where that is a file it can reach."""
+        place = self.accel.place(sent.body) if self.accel and sent.status == 200 else None
+        if self.accel is None or place is None:
+            return sent
+        return Message(200, self.accel.headers(sent.headers, place), b"", 0, 0)
 
     async def renew(self, path: bytes, accept: bytes) -> bool:
         """Ask for a rendition on behalf of nobody, so that the recent answers have it as it is now.

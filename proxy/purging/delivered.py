@@ -1,61 +1,64 @@
 """Which paths were answered with what bears a tag, so that caches in front can be told which of theirs to drop."""
 
 import json
+import os
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final
 
 from proxy.negotiation import Bucket
+from signing.address import holds_auth
 
-MOST = 100_000
-MOST_BYTES = 64 << 20
-OVERHEAD = 600
-"""Bytes that a path takes beside itself, about: its places in the tables."""
-TAG_OVERHEAD = 80
+MOST: Final = 100_000
+MOST_BYTES: Final = 96 << 20
+OVERHEAD: Final = 900
+"""Bytes that a place takes beside its path, about: its places in the tables."""
+TAG_OVERHEAD: Final = 80
+
+_Name = tuple[str, bytes]
 
 
-class Place(NamedTuple):
-    """Where a cache in front may have something: a raw path without auth segment, and for which kinds of client."""
+@dataclass(frozen=True)
+class Place:
+    """Where a cache in front may have something: an answer's name, a path that led to it, for which kinds of client.
 
+    The path is as it came, auth segment and all: a cache that asks what it means needs all of it.
+    """
+
+    name: str
     path: bytes
-    taken: frozenset[Bucket]
-
-
-class _Kept(NamedTuple):
     taken: frozenset[Bucket]
     tags: tuple[str, ...]
 
+    @property
+    def public(self) -> bytes:
+        """The path without its auth segment: the same for all who may ask for this."""
+        first, slash, rest = self.path[1:].partition(b"/")
+        return slash + rest if holds_auth(first.decode("latin-1")) else self.path
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, about."""
+        return 2 * len(self.path) + OVERHEAD + TAG_OVERHEAD * len(self.tags)
+
 
 class Delivered:
-    """The paths that this front has answered, the least recently answered forgotten first."""
+    """The answers that this front has given, the least recently given forgotten first."""
 
     def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
         self._most, self._most_bytes = most, most_bytes
-        self._kept: OrderedDict[bytes, _Kept] = OrderedDict()
-        self._tagged: dict[str, set[bytes]] = {}
+        self._kept: OrderedDict[_Name, Place] = OrderedDict()
+        self._tagged: dict[str, dict[_Name, None]] = {}
         self.bytes = self.forgotten = 0
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def remember(self, path: bytes, taken: Iterable[Bucket], tags: tuple[str, ...]) -> None:
-        """A client of this kind was answered."""
-        known = self._kept.get(path)
-        takers = frozenset(taken)
-        if known and known.tags == tags and takers <= known.taken:
-            self._kept.move_to_end(path)
-            return
-        if known:
-            self._drop(path)
-            takers |= known.taken
-        self._kept[path] = _Kept(takers, tags)
-        self.bytes += _size(path, tags)
-        for tag in tags:
-            self._tagged.setdefault(tag, set()).add(path)
-        while len(self._kept) > self._most or self.bytes > self._most_bytes:
-            self._drop(next(iter(self._kept)))
-            self.forgotten += 1
+    def remember(self, path: bytes, taken: Bucket, name: str, tags: tuple[str, ...]) -> None:
+        """A client of this kind was given the answer of this name at this path."""
+        self._keep(Place(name, path, frozenset({taken}), tags))
 
     @property
     def tags(self) -> Collection[str]:
@@ -64,15 +67,17 @@ class Delivered:
 
     def take(self, tags: Iterable[str]) -> list[Place]:
         """What was answered that bears one of these tags; it is forgotten here."""
-        paths = dict.fromkeys(path for tag in tags for path in sorted(self._tagged.get(tag, ())))
-        return [Place(path, self._drop(path).taken) for path in paths]
+        names = dict.fromkeys(name for tag in tags for name in self._tagged.get(tag, ()))
+        return [self._drop(name) for name in names]
 
     def save(self, file: Path) -> None:
-        """Write all of it into a file, for the next process; raises OSError."""
+        """Write all of it into a file, for the next process and nobody else; raises OSError."""
         copy = file.with_name(f"{file.name}.new")
-        with copy.open("w", encoding="utf-8") as lines:
-            for path, kept in self._kept.items():
-                row = [path.decode("latin-1"), [list(bucket) for bucket in kept.taken], kept.tags]
+        copy.unlink(missing_ok=True)
+        with os.fdopen(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as lines:
+            for place in self._kept.values():
+                taken = [list(bucket) for bucket in place.taken]
+                row = [place.name, place.path.decode("latin-1"), taken, place.tags]
                 lines.write(json.dumps(row, separators=(",", ":")) + "\n")
         copy.replace(file)
 
@@ -88,22 +93,35 @@ class Delivered:
 
     def _load(self, line: str) -> None:
         try:
-            path, taken, tags = json.loads(line)
-            buckets = [Bucket(bool(avif), bool(webp)) for avif, webp in taken]
-            self.remember(path.encode("latin-1"), buckets, tuple(map(str, tags)))
+            name, path, taken, tags = json.loads(line)
+            buckets = frozenset(Bucket(bool(avif), bool(webp)) for avif, webp in taken)
+            self._keep(Place(str(name), path.encode("latin-1"), buckets, tuple(map(str, tags))))
         except (ValueError, TypeError, AttributeError):
             return
 
-    def _drop(self, path: bytes) -> _Kept:
-        kept = self._kept.pop(path)
-        self.bytes -= _size(path, kept.tags)
-        for tag in kept.tags:
-            paths = self._tagged[tag]
-            paths.discard(path)
-            if not paths:
+    def _keep(self, place: Place) -> None:
+        # One answer may be kept under several spellings of its path.
+        name = (place.name, place.public)
+        if known := self._kept.get(name):
+            if (known.path, known.tags) == (place.path, place.tags) and place.taken <= known.taken:
+                self._kept.move_to_end(name)
+                return
+            self._drop(name)
+            place = Place(place.name, place.path, place.taken | known.taken, place.tags)
+        self._kept[name] = place
+        self.bytes += place.size
+        for tag in place.tags:
+            self._tagged.setdefault(tag, {})[name] = None
+        while len(self._kept) > self._most or self.bytes > self._most_bytes:
+            self._drop(next(iter(self._kept)))
+            self.forgotten += 1
+
+    def _drop(self, name: _Name) -> Place:
+        place = self._kept.pop(name)
+        self.bytes -= place.size
+        for tag in place.tags:
+            names = self._tagged[tag]
+            names.pop(name, None)
+            if not names:
                 del self._tagged[tag]
-        return kept
-
-
-def _size(path: bytes, tags: tuple[str, ...]) -> int:
-    return len(path) + OVERHEAD + TAG_OVERHEAD * len(tags)
+        return place

@@ -37,7 +37,7 @@ class Hooks:
 
     async def tell(self, tags: Sequence[str], places: Sequence[Place]) -> int:
         """Tell all of them; how many messages were given up."""
-        bodies = list(_bodies(tags, [place.path.decode("latin-1") for place in places]))
+        bodies = list(_bodies(tags, [place.public.decode("latin-1") for place in places]))
         done = await asyncio.gather(*(self._delivered(hook, body) for hook in self.hooks for body in bodies))
         return done.count(False)
 

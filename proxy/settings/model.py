@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, SecretStr, field_validator, model_validato
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from proxy.settings.declare import Table, setting
+from proxy.settings.edge import AccelPath
 from proxy.settings.limits import Limits
 from proxy.settings.mounts import Keys, Mounts, Offer, Presets, Remote
 from proxy.settings.origins import said
@@ -153,6 +154,16 @@ class Settings(BaseSettings):
     gps: Literal["drop", "keep"] = setting("drop", "Whether `f_json` tells where a photograph was taken.")
     playground: bool = setting(True, "Whether there is a page at /ui/ for this machine, or with the admin token.")
     error_pictures: bool = setting(False, "Errors are shown as pictures: for development.")
+
+    behind_nginx: bool = setting(
+        False, "Every request comes through nginx as nginx/ sets it up: it verifies each, so answers may outlive a URL."
+    )
+    accel: AccelPath = setting(
+        "",
+        "Path below which that nginx finds the mounts' folders, to send large originals itself.",
+        example="/api/accel/",
+        shown="none",
+    )
 
     drain_seconds: Seconds = setting(5, "How long to go on accepting after being told to stop.", unit="seconds")
     stop_seconds: Seconds = setting(20, "How long running requests may take to finish then.", unit="seconds")
