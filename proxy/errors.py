@@ -59,6 +59,7 @@ TABLE: Final[dict[type[Refusal] | type[SigningError], Row]] = {
     failures.Forbidden: Row(403, "Not allowed"),
     failures.OriginFailed: Row(502, "The origin failed"),
     failures.OriginTimedOut: Row(504, "The origin did not answer in time"),
+    failures.RateLimited: Row(429, "Too many requests"),
     failures.Busy: Row(503, "Too busy"),
     failures.Preempted: Row(503, "Too busy"),
     failures.TimedOut: Row(503, "The work took too long"),
@@ -107,7 +108,12 @@ def problem(error: BaseException, request_id: str) -> ErrorAnswer:
     ]
     wait = getattr(error, "retry_after", found.retry_after)
     if wait is not None and found.told:
-        headers.append((b"retry-after", b"%d" % max(ceil(wait), 1)))
+        seconds = max(ceil(wait), 1)
+        headers.append((b"retry-after", b"%d" % seconds))
+        if quota := getattr(error, "quota", ""):
+            # draft-ietf-httpapi-ratelimit-headers: the name of the quota, what is left of it, and when more is.
+            headers.append((b"ratelimit-policy", quota.encode("ascii")))
+            headers.append((b"ratelimit", b"%b;r=0;t=%d" % (quota.partition(";")[0].encode("ascii"), seconds)))
     # Everything beyond ASCII is escaped: half a surrogate pair in a URL must not break the answer that names it.
     return ErrorAnswer(found.status, headers, json.dumps({**body, "request_id": request_id}).encode("ascii"))
 

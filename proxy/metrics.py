@@ -35,6 +35,9 @@ _RATIOS: Final = (0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 4, 10)
 
 REQUESTS: Final = Metric("darkroom_requests_total", "counter", "Answers sent.", _ANSWER)
 RESPONSE_BYTES: Final = Metric("darkroom_response_bytes_total", "counter", "Bytes of bodies sent.", _ANSWER)
+ORIGINAL_BYTES: Final = Metric(
+    "darkroom_original_bytes_total", "counter", "Bytes of the originals of the results sent.", _ANSWER
+)
 REQUEST_SECONDS: Final = Metric(
     "darkroom_request_seconds", "histogram", "Time from a request to its answer.", ("outcome",), _LATENCIES
 )
@@ -53,6 +56,11 @@ MEMORY_RATIO: Final = Metric(
     ("format",),
     _RATIOS,
 )
+WORK_SECONDS: Final = Metric("darkroom_work_seconds_total", "counter", "Time that workers worked.", ("format",))
+ESTIMATED_SECONDS: Final = Metric(
+    "darkroom_work_estimated_seconds_total", "counter", "Time that this work was estimated to take.", ("format",)
+)
+ORIGIN_REQUESTS: Final = Metric("darkroom_origin_requests_total", "counter", "Originals read.", ("mount",))
 ORIGIN_BYTES: Final = Metric("darkroom_origin_bytes_total", "counter", "Bytes of originals read.", ("mount",))
 SAVED_BYTES: Final = Metric(
     "darkroom_saved_bytes_total", "counter", "Bytes that results are smaller than their originals.", ("format",)
@@ -62,6 +70,18 @@ WORKER_STARTS: Final = Metric("darkroom_worker_starts_total", "counter", "Worker
 WORKER_ENDS: Final = Metric("darkroom_worker_ends_total", "counter", "Workers ended, by why.", ("pool", "reason"))
 QUEUE_LENGTH: Final = Metric("darkroom_queue_length", "gauge", "Pieces of work that wait.", ("pool",))
 QUEUE_SECONDS: Final = Metric("darkroom_queue_seconds", "gauge", "Estimated work that waits.", ("pool",))
+RATE_REFUSED: Final = Metric(
+    "darkroom_rate_refused_total", "counter", "Refusals of who asks too often.", ("limit", "whose")
+)
+DROPPED: Final = Metric("darkroom_dropped_total", "counter", "Connections that were given up, by why.", ("reason",))
+CONNECTIONS: Final = Metric("darkroom_connections", "gauge", "Connections of clients that are open.")
+BREAKER: Final = Metric(
+    "darkroom_breaker_open",
+    "gauge",
+    "Whether a dependency is left alone: 1 while it is, 0.5 while it is tried.",
+    ("dependency",),
+)
+BUILD: Final = Metric("darkroom_build_info", "gauge", "Always 1; what is running.", ("version", "python"))
 LOG_DROPPED: Final = Metric("darkroom_log_dropped_total", "counter", "Lines of the log that nobody read in time.")
 
 # By the names of a store's own statistics.
@@ -78,12 +98,16 @@ STORE: Final = {
 METRICS: Final = (
     REQUESTS,
     RESPONSE_BYTES,
+    ORIGINAL_BYTES,
     REQUEST_SECONDS,
     COALESCED,
     TRANSFORMS,
     STAGE_SECONDS,
     COST_RATIO,
     MEMORY_RATIO,
+    WORK_SECONDS,
+    ESTIMATED_SECONDS,
+    ORIGIN_REQUESTS,
     ORIGIN_BYTES,
     SAVED_BYTES,
     WORKERS,
@@ -91,6 +115,11 @@ METRICS: Final = (
     WORKER_ENDS,
     QUEUE_LENGTH,
     QUEUE_SECONDS,
+    RATE_REFUSED,
+    DROPPED,
+    CONNECTIONS,
+    BREAKER,
+    BUILD,
     LOG_DROPPED,
     *STORE.values(),
 )
@@ -121,15 +150,16 @@ class Spread:
 class Answers:
     """The answers of one status class, outcome and format; the hot path keeps one at hand and adds to it."""
 
-    __slots__ = ("bytes", "spread")
+    __slots__ = ("bytes", "original_bytes", "spread")
 
     def __init__(self) -> None:
-        self.bytes = 0
+        self.bytes = self.original_bytes = 0
         self.spread = Spread(_LATENCIES)
 
-    def sent(self, seconds: float, size: int) -> None:
-        """Count one answer with a body of `size` bytes."""
+    def sent(self, seconds: float, size: int, original: int = 0) -> None:
+        """Count one answer with a body of `size` bytes, made of an original of so many."""
         self.bytes += size
+        self.original_bytes += original
         self.spread.add(seconds)
 
 
@@ -197,6 +227,10 @@ class Metrics(Collector):
 
         self.watch(read)
 
+    def watch_breaker(self, dependency: str, state: Callable[[], float]) -> None:
+        """Show whether a dependency is left alone (1), tried (0.5) or in use (0)."""
+        self.watch(lambda: [(BREAKER, (dependency,), state())])
+
     def render(self) -> tuple[bytes, str]:
         """Return everything in the text format of Prometheus, and its media type."""
         return generate_latest(self.registry), CONTENT_TYPE_PLAIN_0_0_4
@@ -206,6 +240,9 @@ class Metrics(Collector):
         numbers = {metric: dict(counts) for metric, counts in self._counts.items()}
         numbers[REQUESTS] = {labels: sum(answers.spread.counts) for labels, answers in self._answers.items()}
         numbers[RESPONSE_BYTES] = {labels: answers.bytes for labels, answers in self._answers.items()}
+        numbers[ORIGINAL_BYTES] = {
+            labels: answers.original_bytes for labels, answers in self._answers.items() if answers.original_bytes
+        }
         for read in self._watched:
             with suppress(Exception):
                 for metric, labels, value in read():

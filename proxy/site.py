@@ -1,4 +1,4 @@
-"""What may change while the server runs, made of the settings: keys, presets and mounts."""
+"""What may change while the server runs, made of the settings: keys, presets, mounts, rates, whom to believe."""
 
 import time
 from collections.abc import Mapping, MutableMapping
@@ -7,18 +7,32 @@ from pathlib import Path
 from typing import Self
 
 from proxy.caching import Freshness
+from proxy.clients.addresses import Addresses
+from proxy.clients.buckets import Rate
+from proxy.clients.rates import Allowance, Rates
+from proxy.cors import Cors
 from proxy.pages.links import Links
 from proxy.pages.originals import Tree
 from proxy.reading import Place, Reader
 from proxy.rendition import Bounds
+from proxy.settings import Rates as RateSettings
 from proxy.settings import Settings
 from proxy.settings.mounts import Mount as MountSettings
 from proxy.sources.dropped import DroppedSource
 from proxy.sources.file import FileSource
 from proxy.sources.mounts import Mounts
 from proxy.sources.source import Source
+from proxy.wire import Manners
 from signing import Key, KeyRing, looks_like_step
 from transforms.limits import Limits
+
+RELOADED = frozenset(
+    (
+        "keys", "presets", "mounts", "limits", "freshness", "gps", "rates", "connections", "trusted_proxies",
+        "cors_origins", "corp", "admin_token", "config",
+    )
+)  # fmt: skip
+"""Settings that hold as soon as they are read anew; all others are those of the start."""
 
 BRIEFLY = Freshness(60, 60, 0, 0, 60)
 """How long results of dropped files are kept by those who ask: their originals are there for a while only."""
@@ -26,13 +40,16 @@ BRIEFLY = Freshness(60, 60, 0, 0, 60)
 
 @dataclass(frozen=True)
 class Site:
-    """What may change while the server runs: keys, presets and mounts, read together and replaced together."""
+    """What may change while the server runs, read together and replaced together."""
 
     reader: Reader
     bounds: Mapping[str, Bounds]
     freshness: Mapping[str, Freshness]
     tree: Tree
     links: Links
+    rates: Rates
+    manners: Manners
+    addresses: Addresses
 
     @classmethod
     def of(
@@ -64,9 +81,35 @@ class Site:
             | dict.fromkeys(dropped, BRIEFLY),
             Tree(mounts, tuple(settings.mounts)),
             Links(ring, settings.presets),
+            _rates(settings),
+            Manners(
+                settings.corp,
+                Cors(settings.cors_origins),
+                {
+                    name: Cors(mount.cors_origins)
+                    for name, mount in settings.mounts.items()
+                    if mount.cors_origins is not None
+                },
+            ),
+            Addresses(settings.trusted_proxies),
         )
         sources.update(opened)
         return site
+
+
+def changed_in_vain(before: Settings, after: Settings) -> list[str]:
+    """The settings that differ, and hold only from the next start on."""
+    fixed = (name for name in Settings.model_fields if name not in RELOADED)
+    return [name for name in fixed if getattr(before, name) != getattr(after, name)]
+
+
+def _rates(settings: Settings) -> Rates:
+    def allowance(rates: RateSettings) -> Allowance:
+        requests, renders = rates.requests, rates.renders
+        return Allowance(Rate(*requests) if requests else None, Rate(*renders) if renders else None)
+
+    kids = ((Key.read(key.secret.get_secret_value()).kid, key.policy) for key in settings.keys)
+    return Rates(allowance(settings.rates), {kid: allowance(policy.rates) for kid, policy in kids})
 
 
 def _place(mount: MountSettings) -> Place:

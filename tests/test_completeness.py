@@ -13,7 +13,7 @@ import pytest
 
 from proxy.errors import INTERNAL_CODE, TABLE, code, row
 from proxy.metrics import METRICS, STORE, Metrics
-from proxy.settings import Freshness, Key, Mount, Policy, SettingInfo, Settings, every_setting
+from proxy.settings import Freshness, Key, Mount, Policy, Rates, SettingInfo, Settings, every_setting
 from proxy.settings import Limits as LimitSettings
 from proxy.stores.result import Stats
 from signing import SigningError
@@ -131,7 +131,8 @@ RECEIVERS: dict[type, set[str]] = {
     Freshness: {"usual", "settings.freshness"},
     Mount: {"mount"},
     Key: {"key"},
-    Policy: {"rule"},
+    Policy: {"rule", "policy"},
+    Rates: {"rates"},
 }
 """What values of each table are called where they are used."""
 ONLY_SHOWN = ("proxy/settings/", "proxy/doctor/", "proxy/greeting.py")
@@ -171,6 +172,8 @@ def place(info: SettingInfo) -> tuple[type, str]:
         "": Settings,
         "keys[]": Key,
         "keys[].policy": Policy,
+        "keys[].policy.rates": Rates,
+        "rates": Rates,
         "mounts.<name>": Mount,
         "limits": LimitSettings,
         "freshness": Freshness,

@@ -61,7 +61,7 @@ def rendered(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("name", ["options.md", "settings.md", "errors.md"])
+@pytest.mark.parametrize("name", ["options.md", "settings.md", "errors.md", "metrics.md"])
 def test_a_generated_page_is_that_of_the_declarations(name: str) -> None:
     assert (ROOT / "docs" / name).read_text() == generated()[name], "run `make docs`"
 

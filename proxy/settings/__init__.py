@@ -1,5 +1,6 @@
 """Every setting: declared once, read from several places, listed for people."""
 
+from proxy.settings.clients import Rates
 from proxy.settings.declare import SettingsError
 from proxy.settings.exposure import check_exposure
 from proxy.settings.limits import Limits
@@ -14,6 +15,7 @@ __all__ = [
     "Limits",
     "Mount",
     "Policy",
+    "Rates",
     "SettingInfo",
     "Settings",
     "SettingsError",

@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from proxy.settings.clients import Origins, Rates
 from proxy.settings.declare import Table, setting
 from proxy.settings.limits import Limits
 from proxy.settings.mounts import Keys, Mount, Mounts, Presets, said
-from proxy.settings.units import Bytes, Seconds, Whole
+from proxy.settings.units import Bytes, Networks, Seconds, Whole
 
 OFF = ("off", "none")
 
@@ -64,6 +65,14 @@ class Settings(BaseSettings):
         {}, "Folders of originals by URL prefix; one folder alone is the root.", example="/srv/photos"
     )
 
+    rates: Rates = setting(Rates(), "How often one client may ask; an IPv6 client is its /64.")
+    connections: Whole = setting(
+        256, "Connections that one client may have open; this machine and `trusted_proxies` may have any.", ge=1
+    )
+    trusted_proxies: Networks = setting(
+        (), "Whose `X-Forwarded-For` says who the client is.", example='["10.0.0.0/8"]', shown="none"
+    )
+
     cache: Cache = setting(None, "Folder of finished results; `off` keeps none.", shown="~/.cache/darkroom")
     cache_bytes: Bytes = setting("4GiB", "Most that finished results take on disk.", unit="bytes", gt=0)
     memory_bytes: Bytes | None = setting(
@@ -95,7 +104,9 @@ class Settings(BaseSettings):
 
     first: Literal["fast", "final"] = setting("fast", "Whether a new result is made fast first and refined later.")
     freshness: Freshness = setting(Freshness(), "How long answers are kept by those who ask.")
-    cors_origin: str = setting("", "Pages that may read pixels by script; `*` is all.", example="*", shown="none")
+    cors_origins: Origins = setting(
+        (), "Pages that may read pixels by script; `*` is all.", example='["https://www.example.com"]', shown="none"
+    )
     corp: Literal["cross-origin", "same-site", "same-origin"] = setting(
         "cross-origin", "Pages that may show pictures at all."
     )
@@ -108,6 +119,14 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "Least grave events that are logged.")
     log_form: Literal["auto", "json", "console"] = setting(
         "auto", "How log lines look; auto is console on a terminal and json elsewhere."
+    )
+
+    otel_endpoint: str | None = setting(
+        None,
+        "Collector that spans are sent to, by OTLP over HTTP; takes the extra `otel`.",
+        example="http://localhost:4318/v1/traces",
+        shown="that of OTEL_EXPORTER_OTLP_ENDPOINT",
+        pattern=r"^https?://[^\s/]+",
     )
 
     @classmethod
@@ -133,14 +152,6 @@ class Settings(BaseSettings):
         if len({key.secret.get_secret_value() for key in keys}) < len(keys):
             raise said("the same secret is there twice")
         return keys
-
-    @field_validator("cors_origin")
-    @classmethod
-    def _an_origin(cls, origin: str) -> str:
-        scheme, _, rest = origin.partition("://")
-        if origin not in ("", "*") and (scheme not in ("http", "https") or not rest or "/" in rest):
-            raise ValueError("* or one origin such as https://www.example.com")
-        return origin
 
     @model_validator(mode="after")
     def _names_exist(self) -> "Settings":
