@@ -23,6 +23,7 @@ from proxy.budget import Budget, find_machine, plan_budget
 from proxy.clients.addresses import is_private
 from proxy.clients.crowd import Crowd, Dropped
 from proxy.clients.rates import Limiter, Refused
+from proxy.clients.shared import Sharing
 from proxy.delivery import Delivery
 from proxy.edge import Edge
 from proxy.failures import OriginFailed, OriginTimedOut
@@ -33,6 +34,7 @@ from proxy.handlers.pages import Pages
 from proxy.handlers.status import Status
 from proxy.handlers.texts import Texts
 from proxy.handlers.visitors import Visitors
+from proxy.herd import alone
 from proxy.log import OnceAMinute
 from proxy.metrics import Metrics
 from proxy.pages import dropping
@@ -58,6 +60,7 @@ from proxy.stores.memory import MemoryStore
 from proxy.stores.result import Store
 from proxy.stores.tiered import TieredStore
 from proxy.stores.traced import TracedStore
+from proxy.together import Together
 from proxy.tracing import Off, Tracing, open_telemetry
 from proxy.workers.poison import PoisonList
 from proxy.workers.pool import BEHIND, Pool, Reply
@@ -106,7 +109,9 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     crowd = Crowd(settings.connections, site.addresses, _dropped(metrics))
     # Requests that are on their way may still ask for a mount that is gone.
     bounds, freshness = dict(site.bounds), dict(site.freshness)
-    store = _store(settings, budget, metrics)
+    together = Together(settings, metrics)
+    store = _store(settings, budget, metrics, together)
+    herd = together.herd(store)
     pools = _pools(settings, budget, metrics, reserve)
     shrunk = ShrunkOriginals(budget.pixels, room_for_pixels())
     metrics.watch_store("pixels", shrunk.stats)
@@ -134,6 +139,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         records=records,
         store=store,
         flights=flights,
+        together=herd.share if herd else alone,
         renderer=renderer,
         siblings=Siblings(store),
         bounds=bounds.__getitem__,
@@ -170,13 +176,20 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     async def running() -> AsyncIterator[None]:
         async with AsyncExitStack() as closing:
             closing.callback(tracing.close)
+            await closing.enter_async_context(together.running())
             closing.push_async_callback(store.close)
             closing.push_async_callback(_close_all, sources)
             closing.callback(shrunk.close)
             closing.push_async_callback(_close_all, dropped)
             for pool in pools.values():
                 closing.push_async_callback(pool.close, settings.stop_seconds)
+            if together.redis:
+                sharing = asyncio.create_task(Sharing(limiter, together.redis, settings.redis_prefix).run())
+                closing.push_async_callback(asyncio.wait, (sharing,))
+                closing.callback(sharing.cancel)
             await asyncio.gather(*(pool.start() for pool in pools.values()))
+            if herd:
+                closing.push_async_callback(herd.close)
             closing.push_async_callback(flights.close)
             closing.push_async_callback(refinement.close)
             phase.started = True
@@ -219,13 +232,14 @@ async def _close_all(sources: Mapping[Any, Closed]) -> None:
         await source.close()
 
 
-def _store(settings: Settings, budget: Budget, metrics: Metrics) -> TieredStore:
-    tiers: list[Store] = [MemoryStore(budget.memory_cache // 2)]
-    if settings.cache:
-        tiers.append(DiskStore(settings.cache / "results", int(settings.cache_bytes)))
-    for tier in tiers:
+def _store(settings: Settings, budget: Budget, metrics: Metrics, together: Together) -> TieredStore:
+    local: dict[str, Callable[[], Store]] = {"memory": lambda: MemoryStore(budget.memory_cache // 2)}
+    if folder := settings.cache:
+        local["disk"] = lambda: DiskStore(folder / "results", int(settings.cache_bytes))
+    store = TieredStore([local[tier.kind]() for tier in settings.results if tier.kind in local], together.tiers())
+    for tier in store.tiers:
         metrics.watch_store(tier.name, tier.stats)
-    return TieredStore(tiers)
+    return store
 
 
 def _pools(settings: Settings, budget: Budget, metrics: Metrics, reserve: int) -> dict[str, Pool]:
@@ -322,7 +336,7 @@ def _refused(metrics: Metrics) -> Refused:
 
 def _dropped(metrics: Metrics) -> Dropped:
     def dropped(reason: str, client: str) -> None:
-        metrics.count(counted.DROPPED, reason)
+        metrics.count(counted.CLIENTS_DROPPED, reason)
         tell = log.debug if reason == "left" else log.info
         tell("a client was dropped", reason=reason, client=client, **_hint(client if reason == "connections" else ""))
 

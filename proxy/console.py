@@ -27,7 +27,11 @@ def settings_of(config: Path | None, **overrides: Any) -> "Settings":
 def secrets(settings: "Settings") -> list[str]:
     """All that the log must not show."""
     tokens = [settings.admin_token] if settings.admin_token else []
-    return [secret.get_secret_value() for secret in (*(key.secret for key in settings.keys), *tokens)]
+    others = [address for address in (settings.redis, *(tier.address for tier in settings.results)) if address]
+    return [
+        *(secret.get_secret_value() for secret in (*(key.secret for key in settings.keys), *tokens)),
+        *(address.password for address in others if address.password),
+    ]
 
 
 def failed(text: str) -> typer.Exit:

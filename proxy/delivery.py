@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -12,6 +12,7 @@ from proxy.caching import ERROR_AGES, REDIRECT, Freshness, Lifetime, etag, lifet
 from proxy.clients.rates import Limiter
 from proxy.failures import Busy, ClosingDown, NoSuchOriginal, NoSuchRendition
 from proxy.flights import Flights
+from proxy.herd import Make
 from proxy.negotiation import bucket
 from proxy.pressure import Siblings
 from proxy.reading import Reader, Wanted, hinted
@@ -36,6 +37,8 @@ class Delivery:
     records: Records
     store: Store
     flights: Flights
+    together: Callable[[str, Make], Awaitable[tuple[Result, bool]]]
+    """Has the work of a key done by this front or by another, and says whether it was this one."""
     renderer: Renderer
     siblings: Siblings
     bounds: Callable[[str], Bounds]
@@ -118,7 +121,13 @@ class Delivery:
         return replace(promised, body=made.body, outcome="made" if led else "shared", timings=timings)
 
     async def _made(self, rendition: Rendition, tags: Collection[str]) -> tuple[Result, bool]:
-        return await self.flights.share(rendition.key, lambda: self.renderer.make(rendition, self.grade, tags))
+        """A result, and whether it was made for this request alone."""
+
+        async def make() -> Result:
+            return await self.renderer.make(rendition, self.grade, tags)
+
+        (made, here), led = await self.flights.share(rendition.key, lambda: self.together(rendition.key, make))
+        return made, here and led
 
     def _promised(self, wanted: Wanted, rendition: Rendition, grade: str) -> Answer:
         """All of the answer that is known before its bytes are."""

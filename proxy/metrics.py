@@ -4,30 +4,16 @@ Counts are plain numbers, because on the path of a hit the objects of prometheus
 belong to the front's event loop, which alone writes them.
 """
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import accumulate
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.core import Metric as Family
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-
-@dataclass(frozen=True)
-class Metric:
-    """One thing that is counted (counter), stands at (gauge) or is spread over (histogram with upper bounds)."""
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram"]
-    help: str
-    labels: tuple[str, ...] = ()
-    bounds: tuple[float, ...] = ()
-
+from proxy.counts import Answers, Labels, Metric, Spread, family
 
 _ANSWER: Final = ("status", "outcome", "format")
 _LATENCIES: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -73,15 +59,30 @@ QUEUE_SECONDS: Final = Metric("darkroom_queue_seconds", "gauge", "Estimated work
 RATE_REFUSED: Final = Metric(
     "darkroom_rate_refused_total", "counter", "Refusals of who asks too often.", ("limit", "whose")
 )
-DROPPED: Final = Metric("darkroom_dropped_total", "counter", "Connections that were given up, by why.", ("reason",))
-CONNECTIONS: Final = Metric("darkroom_connections", "gauge", "Connections of clients that are open.")
-BREAKER: Final = Metric(
-    "darkroom_breaker_open",
-    "gauge",
-    "Whether a dependency is left alone: 1 while it is, 0.5 while it is tried.",
-    ("dependency",),
+CLIENTS_DROPPED: Final = Metric(
+    "darkroom_dropped_total", "counter", "Connections that were given up, by why.", ("reason",)
 )
+CONNECTIONS: Final = Metric("darkroom_connections", "gauge", "Connections of clients that are open.")
 BUILD: Final = Metric("darkroom_build_info", "gauge", "Always 1; what is running.", ("version", "python"))
+BREAKER: Final = Metric(
+    "darkroom_breaker_state",
+    "gauge",
+    "Whether somebody is left alone after failures: 0 no, 1 for all but one attempt, 2 yes.",
+    ("of",),
+)
+REDIS_COMMANDS: Final = Metric("darkroom_redis_commands_total", "counter", "Commands for Redis.", ("address",))
+REDIS_FAILURES: Final = Metric(
+    "darkroom_redis_failures_total", "counter", "Commands that Redis did not answer, or was spared.", ("address",)
+)
+HEARD: Final = Metric("darkroom_bus_connected", "gauge", "Whether words of other servers are heard.")
+LOCK_WAITS: Final = Metric("darkroom_lock_waits_total", "counter", "Waits for the work of another server.")
+RECEIVED: Final = Metric("darkroom_results_received_total", "counter", "Results taken from another server.")
+DROPPED: Final = Metric(
+    "darkroom_store_dropped_total",
+    "counter",
+    "Results that waited in vain to be written.",
+    ("tier",),
+)
 LOG_DROPPED: Final = Metric("darkroom_log_dropped_total", "counter", "Lines of the log that nobody read in time.")
 
 # By the names of a store's own statistics.
@@ -116,51 +117,21 @@ METRICS: Final = (
     QUEUE_LENGTH,
     QUEUE_SECONDS,
     RATE_REFUSED,
-    DROPPED,
+    CLIENTS_DROPPED,
     CONNECTIONS,
-    BREAKER,
     BUILD,
+    BREAKER,
+    REDIS_COMMANDS,
+    REDIS_FAILURES,
+    HEARD,
+    LOCK_WAITS,
+    RECEIVED,
+    DROPPED,
     LOG_DROPPED,
     *STORE.values(),
 )
 
-Labels = tuple[str, ...]
 Read = Callable[[], Iterable[tuple[Metric, Labels, float]]]
-
-
-class Spread:
-    """How values spread over the ranges between bounds; a value belongs to the first bound that it does not exceed."""
-
-    __slots__ = ("_bounds", "counts", "sum")
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self._bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.sum = 0.0
-
-    def add(self, value: float) -> None:
-        self.counts[bisect_left(self._bounds, value)] += 1
-        self.sum += value
-
-    def merge(self, other: "Spread") -> None:
-        self.counts = [mine + others for mine, others in zip(self.counts, other.counts, strict=True)]
-        self.sum += other.sum
-
-
-class Answers:
-    """The answers of one status class, outcome and format; the hot path keeps one at hand and adds to it."""
-
-    __slots__ = ("bytes", "original_bytes", "spread")
-
-    def __init__(self) -> None:
-        self.bytes = self.original_bytes = 0
-        self.spread = Spread(_LATENCIES)
-
-    def sent(self, seconds: float, size: int, original: int = 0) -> None:
-        """Count one answer with a body of `size` bytes, made of an original of so many."""
-        self.bytes += size
-        self.original_bytes += original
-        self.spread.add(seconds)
 
 
 class Metrics(Collector):
@@ -181,7 +152,7 @@ class Metrics(Collector):
         `outcome` is that of the answer (the tier that had the result, `made`, `unchanged`...) or the code of an error.
         """
         labels = (f"{status // 100}xx", outcome, format_name)
-        return self._answers.get(labels) or self._answers.setdefault(labels, Answers())
+        return self._answers.get(labels) or self._answers.setdefault(labels, Answers(_LATENCIES))
 
     def count(self, metric: Metric, *labels: str, by: float = 1) -> None:
         """Add to a counter; `labels` are values in the order of its labels."""
@@ -227,10 +198,6 @@ class Metrics(Collector):
 
         self.watch(read)
 
-    def watch_breaker(self, dependency: str, state: Callable[[], float]) -> None:
-        """Show whether a dependency is left alone (1), tried (0.5) or in use (0)."""
-        self.watch(lambda: [(BREAKER, (dependency,), state())])
-
     def render(self) -> tuple[bytes, str]:
         """Return everything in the text format of Prometheus, and its media type."""
         return generate_latest(self.registry), CONTENT_TYPE_PLAIN_0_0_4
@@ -250,7 +217,7 @@ class Metrics(Collector):
                     numbers.setdefault(metric, {})[labels] = value
         spreads = self._spreads | {REQUEST_SECONDS: self._latencies()}
         for metric in METRICS:
-            yield _family(metric, numbers.get(metric, {}), spreads.get(metric, {}))
+            yield family(metric, numbers.get(metric, {}), spreads.get(metric, {}))
 
     def _latencies(self) -> dict[Labels, Spread]:
         latencies: dict[Labels, Spread] = {}
@@ -264,17 +231,3 @@ class Metrics(Collector):
 def _check(metric: Metric, labels: Labels) -> None:
     if len(labels) != len(metric.labels):
         raise ValueError(f"{metric.name} has the labels {metric.labels}, not {labels}")
-
-
-def _family(metric: Metric, numbers: Mapping[Labels, float], spreads: Mapping[Labels, Spread]) -> Family:
-    if metric.kind == "histogram":
-        histogram = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
-        uppers = [*(str(float(bound)) for bound in metric.bounds), "+Inf"]
-        for labels, spread in spreads.items():
-            histogram.add_metric(labels, list(zip(uppers, accumulate(spread.counts), strict=True)), spread.sum)
-        return histogram
-    kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
-    family = kind(metric.name, metric.help, labels=metric.labels)
-    for labels, number in numbers.items():
-        family.add_metric(labels, number)
-    return family

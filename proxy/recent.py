@@ -9,7 +9,8 @@ from cachetools import LRUCache
 
 from proxy.answer import Answer
 from proxy.cors import NOBODY, OF_ORIGIN, Cors
-from proxy.metrics import Answers, Metrics
+from proxy.counts import Answers
+from proxy.metrics import Metrics
 from proxy.negotiation import Bucket
 from proxy.wire import Headers, is_text
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -14,6 +15,7 @@ import psutil
 import pytest
 
 from signing import Signer, new_secret
+from tests.redis_server import RedisServer
 from tests.serving import LOCAL, Reply, Server, originals, request, serving, wait_until
 
 pytestmark = pytest.mark.anyio
@@ -139,6 +141,29 @@ def test_an_insider_is_none_because_a_proxy_says_so(server: Server) -> None:
 def test_by_default_nobody_is_held_to_a_rate(folder: Path, tmp_path: Path) -> None:
     with serving(folder, tmp_path, workers=1) as server:
         assert {server.ask("/w_60/cats/1.jpg").status for _ in range(300)} == {200}
+
+
+def test_two_servers_hold_a_client_to_one_rate(folder: Path, tmp_path: Path, redis: RedisServer) -> None:
+    settings: dict[str, Any] = {
+        "redis": redis.url,
+        "redis_prefix": "calm:",
+        "rates": {"requests": "60/hour burst 20"},
+        "trusted_proxies": ["127.0.0.1"],
+        "workers": 1,
+    }
+    with (
+        serving(folder, tmp_path / "one", "--unsigned", **settings) as one,
+        serving(folder, tmp_path / "two", "--unsigned", **settings) as two,
+    ):
+        through, end = 0, time.monotonic() + 30
+        while time.monotonic() < end:
+            statuses = [asked(server, ANYBODY, "/w_60/cats/1.jpg")[0].status for server in (one, two)]
+            through += statuses.count(200)
+            if statuses == [429, 429]:
+                break
+            time.sleep(0.1)
+        print(f"\n{through} requests through two servers with a burst of 20 together")
+        assert 20 <= through < 35  # 40 if each were alone
 
 
 # Connections

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from proxy.counts import Metric
 from proxy.metrics import (
     COALESCED,
     COST_RATIO,
@@ -19,7 +20,6 @@ from proxy.metrics import (
     STORE,
     TRANSFORMS,
     WORKER_ENDS,
-    Metric,
     Metrics,
 )
 from proxy.stores.result import Stats

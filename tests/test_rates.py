@@ -1,17 +1,25 @@
 """Rates: who a client is, how often it may ask, and how several servers hold it to that together."""
 
+import secrets
 import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.addresses import RedisAddress
 from proxy.clients.addresses import Addresses
 from proxy.clients.buckets import Buckets, Rate
 from proxy.clients.rates import Allowance, Limiter, Rates
 from proxy.clients.shared import WINDOW, Sharing
 from proxy.failures import RateLimited
+from proxy.redis import RedisClient
+from tests.redis_server import RedisServer, redis_server
+from tests.serving import LOCAL
 
 pytestmark = pytest.mark.anyio
 
@@ -164,37 +172,61 @@ def test_other_rates_begin_anew_and_the_same_go_on() -> None:
 # Several servers
 
 
-class Numbers:
-    """What several servers share, here in one place."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, int] = {}
-
-    async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        assert expiry > WINDOW
-        self.sums[key] = self.sums.get(key, 0) + amount
-        return self.sums[key]
+@asynccontextmanager
+async def connected(redis: RedisServer) -> AsyncIterator[RedisClient]:
+    client = RedisClient(RedisAddress(LOCAL, redis.port), budget=5.0)
+    try:
+        yield client
+    finally:
+        await client.close()
 
 
-async def test_what_is_taken_elsewhere_is_taken_here_as_well() -> None:
-    numbers, rates = Numbers(), Rates(Allowance(requests=Rate(10, 3600, 10)))
+def passed(limiters: Sequence[Limiter], client: str, tries: int) -> int:
+    """How many of so many requests, in turn at each, are let through."""
+    number = 0
+    for turn in range(tries):
+        with suppress(RateLimited):
+            limiters[turn % len(limiters)].asked(client)
+            number += 1
+    return number
+
+
+async def test_what_is_taken_elsewhere_is_taken_here_as_well(redis: RedisServer) -> None:
+    prefix, rates = f"{secrets.token_hex(4)}:", Rates(Allowance(requests=Rate(60, 3600, 10)))
+    clock = Clock()
     here, there = Limiter(rates), Limiter(rates)
-    sharing = [Sharing(here, numbers, Clock()), Sharing(there, numbers, Clock())]
-    for _ in range(4):
-        here.asked("a")
-        there.asked("a")
-    for one in (*sharing, *sharing):
-        await one.exchange()
-    here.asked("a")
-    there.asked("a")
-    for one in (*sharing, *sharing):
-        await one.exchange()
-    passed = 0
-    for limiter in (here, there) * 5:
-        try:
-            limiter.asked("a")
-            passed += 1
-        except RateLimited:
-            pass
-    assert passed <= 2
-    here.asked("b")
+    async with connected(redis) as client:
+        sharing = [Sharing(limiter, client, prefix, clock) for limiter in (here, there)]
+
+        async def exchange() -> None:
+            for one in (*sharing, *sharing):
+                await one.exchange()
+
+        assert passed((here, there), "a", 8) == 8
+        await exchange()
+        assert passed((here, there), "a", 2) == 2  # each tells, and hears what the other has told
+        await exchange()
+        assert passed((here, there), "a", 20) <= 1  # of 12 more, had they not told each other
+        assert passed((here, there), "b", 4) == 4
+        clock.now += WINDOW  # another number, which begins at nothing
+        await exchange()
+        assert passed((here, there), "b", 4) == 4
+        # Numbers are not kept for ever.
+        keys = await client.ask("KEYS", f"{prefix}*")
+        assert keys
+        assert all([0 < await client.ask("TTL", key) <= 3 * WINDOW for key in keys])
+
+
+async def test_while_redis_is_away_each_holds_its_clients_by_itself(tmp_path: Path) -> None:
+    with redis_server(tmp_path) as redis:
+        limiter = Limiter(Rates(Allowance(requests=Rate(60, 3600, 5))))
+        async with connected(redis) as client:
+            sharing = Sharing(limiter, client, "x:", Clock())
+            assert passed([limiter], "a", 3) == 3
+            redis.stop()
+            with pytest.raises(OSError, match="Redis does not answer"):
+                await sharing.exchange()
+            assert passed([limiter], "a", 3) == 2
+            redis.start()
+            assert passed([limiter], "c", 1) == 1
+            await sharing.exchange()

@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from proxy.addresses import RedisAddress
+from proxy.redis import RedisClient
 from proxy.stores.disk import DiskStore
 from proxy.stores.memory import OVERHEAD, MemoryStore
+from proxy.stores.redis import RedisStore
 from proxy.stores.result import LARGE, Closed, FileBody, Result, Scratch, Stats, Store, Tagged
 from proxy.stores.tiered import TieredStore
+from tests.redis_server import RedisServer
+from tests.serving import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -32,8 +37,13 @@ def whole(result: Result | None) -> bytes | None:
     return result.body if isinstance(result.body, bytes) else result.body.read()
 
 
-@pytest.fixture(params=STORES)
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+@pytest.fixture(params=[*STORES, "redis"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path, redis: RedisServer) -> AsyncIterator[Store]:
+    if request.param == "redis":
+        client = RedisClient(RedisAddress.read(redis.url), PATIENCE)
+        yield RedisStore(client, f"{tmp_path}:", bodies=1 << 23)
+        await client.close()
+        return
     made = STORES[request.param](tmp_path / "results")
     yield made
     if isinstance(made, Closed):

@@ -8,9 +8,9 @@ Redis is away each server holds its clients to the rate by itself.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -24,38 +24,25 @@ EVERY = 0.5
 """Seconds between two exchanges."""
 MOST = 1_000
 """Clients of a rate that are told of at a time: those who took most."""
+AT_ONCE = 200
+"""Clients in one message to Redis, which does nothing else meanwhile."""
 WINDOW = 10
 """Seconds that a shared number counts for; it is kept for three times as long."""
-PATIENCE = 1.0
-"""Seconds that one exchange may take for each rate."""
 
 
-class Counts(Protocol):
-    """Numbers that several servers share."""
+class Asked(Protocol):
+    """What answers commands, as a Redis does (`proxy.redis.RedisClient`)."""
 
-    async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Add to a number that is forgotten `expiry` seconds after it began; returns the sum."""
+    async def ask_all(self, *commands: tuple[str | bytes | int, ...]) -> list[Any]:
+        """Several commands as one. Raises OSError."""
         ...
-
-
-def counts(url: str) -> Counts:
-    """The numbers in the Redis at this URL. Nothing is connected yet."""
-    from limits.aio.storage import RedisStorage
-
-    return RedisStorage(
-        f"async+{url}",
-        implementation="redispy",
-        key_prefix="darkroom:rates",
-        socket_timeout=PATIENCE,
-        socket_connect_timeout=PATIENCE,
-    )
 
 
 class Sharing:
     """Tells the numbers of one limiter to others, and theirs to it."""
 
-    def __init__(self, limiter: Limiter, counts: Counts, clock: Callable[[], float] = time.time) -> None:
-        self._limiter, self._counts, self._clock = limiter, counts, clock
+    def __init__(self, limiter: Limiter, redis: Asked, prefix: str, clock: Callable[[], float] = time.time) -> None:
+        self._limiter, self._redis, self._prefix, self._clock = limiter, redis, f"{prefix}rate:", clock
         self._seen: dict[str, int] = {}
         """By shared number: what of it is known here, our own part and what was taken out for others."""
         self._window = 0
@@ -67,23 +54,26 @@ class Sharing:
             await asyncio.sleep(EVERY)
             try:
                 await self.exchange()
-            except Exception as error:
-                if self._warn("unreachable"):
-                    log.warning("rates are not shared: redis does not answer", why=type(error).__name__)
+            except OSError:
+                if self._warn("away"):
+                    log.warning("rates are not shared while redis does not answer")
 
     async def exchange(self) -> None:
-        """Tell what was taken since the last time, and take out what others have told. Raises what Redis does."""
+        """Tell what was taken since the last time, and take out what others have told. Raises OSError."""
         window = int(self._clock()) // WINDOW
         if window != self._window:
             self._seen, self._window = {}, window
         for name, buckets in self._limiter.every():
-            async with asyncio.timeout(PATIENCE):
-                for who, number in islice(buckets.taken(), MOST):
-                    await self._tell(f"{name}/{who}/{window}", buckets, who, number)
+            taken = islice(buckets.taken(), MOST)
+            while some := list(islice(taken, AT_ONCE)):
+                await self._tell(f"{self._prefix}{name}/{window}/", buckets, some)
 
-    async def _tell(self, key: str, buckets: Buckets, who: str, number: int) -> None:
-        total = await self._counts.incr(key, 3 * WINDOW, number)
-        known = self._seen.get(key, 0) + number
-        self._seen[key] = max(total, known)
-        if total > known:
-            buckets.charge(who, total - known)
+    async def _tell(self, prefix: str, buckets: Buckets, taken: Sequence[tuple[str, int]]) -> None:
+        added = [("INCRBY", prefix + who, number) for who, number in taken]
+        kept = [("EXPIRE", prefix + who, 3 * WINDOW) for who, _ in taken]
+        totals = await self._redis.ask_all(*added, *kept)
+        for (who, number), total in zip(taken, totals, strict=False):
+            known = self._seen.get(prefix + who, 0) + number
+            self._seen[prefix + who] = max(total, known)
+            if total > known:
+                buckets.charge(who, total - known)

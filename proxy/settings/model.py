@@ -1,6 +1,7 @@
 """Every setting, declared once."""
 
 import difflib
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,6 +13,7 @@ from proxy.settings.clients import Origins, Rates
 from proxy.settings.declare import Table, setting
 from proxy.settings.limits import Limits
 from proxy.settings.mounts import Keys, Mount, Mounts, Presets, said
+from proxy.settings.tiers import LARGEST_BODY, RedisURL, Tier, Tiers
 from proxy.settings.units import Bytes, Networks, Seconds, Whole
 
 OFF = ("off", "none")
@@ -89,6 +91,31 @@ class Settings(BaseSettings):
         shown="an eighth of the memory, up to 512MiB",
     )
 
+    results: Tiers = setting(
+        "memory:, disk:",
+        "Stores of finished results, the nearest first: `memory:`, `disk:`, and of those that machines share `redis:` "
+        "or `redis://host?bodies=64KiB&ttl=1d`.",
+        example="memory:, disk:, redis://host",
+    )
+    shared_seconds: Seconds = setting(
+        0.25, "How long a request waits for a store that machines share.", unit="seconds", example="250ms", gt=0
+    )
+    redis: RedisURL | None = setting(
+        None, "Redis by which several servers work together.", example="redis://host:6379/0", shown="none"
+    )
+    redis_prefix: str = setting(
+        "darkroom:",
+        "What every name in Redis begins with; those that work together have the same.",
+        example="shop:",
+    )
+    redis_seconds: Seconds = setting(0.1, "Longest that one command of Redis may take.", unit="seconds", gt=0)
+    redis_handover: Bytes = setting(
+        "256KiB",
+        "Largest result that Redis hands over where `results` has no store that machines share; 0 hands none over.",
+        unit="bytes",
+        le=LARGEST_BODY,
+    )
+
     workers: Whole | None = setting(
         None, "Worker processes for pictures; one more draws SVG.", shown="one per core, as memory allows", ge=1
     )
@@ -141,6 +168,11 @@ class Settings(BaseSettings):
         """Values as given and nothing else: a test that builds `Settings` must not depend on its surroundings."""
         return (init_settings,)
 
+    @property
+    def shared_tiers(self) -> tuple[Tier, ...]:
+        """The stores of results that machines share."""
+        return tuple(tier for tier in self.results if tier.shared)
+
     def limits_of(self, mount: Mount) -> Limits:
         """The limits that hold on a mount: its own where it has any, the server's for the rest."""
         own = mount.limits
@@ -152,6 +184,20 @@ class Settings(BaseSettings):
         if len({key.secret.get_secret_value() for key in keys}) < len(keys):
             raise said("the same secret is there twice")
         return keys
+
+    @field_validator("redis_prefix")
+    @classmethod
+    def _a_prefix(cls, prefix: str) -> str:
+        # It becomes part of a pattern of channels.
+        if not re.fullmatch(r"[A-Za-z0-9:._-]{1,64}", prefix):
+            raise ValueError("1 to 64 letters, digits and any of : . _ -")
+        return prefix
+
+    @model_validator(mode="after")
+    def _redis_is_there(self) -> "Settings":
+        if not self.redis and any(tier.kind == "redis" and not tier.address for tier in self.results):
+            raise said("results: redis: needs `redis`, or an address of its own such as redis://host")
+        return self
 
     @model_validator(mode="after")
     def _names_exist(self) -> "Settings":

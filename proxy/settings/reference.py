@@ -12,7 +12,7 @@ from proxy.settings.model import Settings
 from proxy.settings.units import write
 
 PREFIX = "DARKROOM_"
-SECRET = ("keys", "admin_token")
+SECRET = ("keys", "admin_token", "redis", "results")
 """Settings whose values are never shown, whatever is wrong with them."""
 
 

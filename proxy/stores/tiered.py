@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Sequence
 
+from proxy.stores.behind import Behind
 from proxy.stores.notices import Notices
 from proxy.stores.result import Closed, Result, Scratch, Stats, Store, Tagged, Touched, checked
 
@@ -10,13 +11,17 @@ from proxy.stores.result import Closed, Result, Scratch, Stats, Store, Tagged, T
 class TieredStore:
     """Results read from the first store that has them and written to all; a store that fails is passed over.
 
-    Writing and deleting go from the last store to the first, so that nothing old can climb up behind them.
+    Writing and deleting go from the last store to the first, so that nothing old can climb up behind them. Those that
+    machines share come last in looking, and last in writing too, for they write behind what was answered.
     """
 
     name = "tiered"
 
-    def __init__(self, tiers: Sequence[Store]) -> None:
-        self.tiers = tuple(tiers)
+    def __init__(self, tiers: Sequence[Store], shared: Sequence[Behind] = ()) -> None:
+        self.tiers: tuple[Store, ...] = (*tiers, *shared)
+        self.shared = tuple(shared)
+        self._own = tuple(tiers)
+        tiers = self.tiers
         # For each store those below it that want to know; asked once, since asking costs more than a hit.
         self._below = [
             [tier for tier in tiers[depth + 1 :] if isinstance(tier, Touched)] for depth in range(len(tiers))
@@ -44,15 +49,33 @@ class TieredStore:
         self._misses += 1
         return None
 
+    async def get_anew(self, key: str) -> Result | None:
+        """The same, when another machine has just written: nobody's question of before is good enough."""
+        for depth, behind in enumerate(self.shared, len(self._own)):
+            changes = self._changes
+            if result := await behind.get_anew(key):
+                await self._promote(key, result, depth, changes)
+                return result
+        return None
+
     async def put(self, key: str, result: Result | Scratch, tags: Collection[str] = ()) -> Result:
         checked(key)
-        for tier in reversed(self.tiers):
+        for tier in reversed(self._own):
             try:
                 result = await tier.put(key, result, tags)
             except Exception as error:
                 self._notices.trouble(f"The {tier.name} store keeps nothing", error)
             self._changes += 1
-        return await asyncio.to_thread(result.held, tags) if isinstance(result, Scratch) else result.tagged(tags)
+        kept = await asyncio.to_thread(result.held, tags) if isinstance(result, Scratch) else result.tagged(tags)
+        for behind in reversed(self.shared):
+            await behind.put(key, kept)
+            self._changes += 1
+        return kept
+
+    async def settled(self, key: str) -> None:
+        """Return when what was put under this key is where other machines look for it, or is given up."""
+        for behind in self.shared:
+            await behind.settled(key)
 
     async def delete(self, key: str) -> None:
         """Forget a result everywhere; tries every store, then raises what the first of them raised."""

@@ -1,0 +1,123 @@
+"""Equal work in flight on several machines is done once."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Protocol
+
+from proxy.coordination.seams import Locks
+from proxy.stores.result import Result, Store
+from proxy.stores.tiered import TieredStore
+
+LEASE = 3.0
+"""Seconds for which others wait for a front that has died: more than its event loop ever stands still."""
+PATIENCE = 15.0
+"""Seconds after which who waits for others does the work himself: the longest usual wait and work on one picture."""
+
+Make = Callable[[], Awaitable[Result]]
+
+
+class Exchange(Protocol):
+    """The way that results take from one machine to the others."""
+
+    async def take(self, key: str) -> Result | None:
+        """What another machine has made, if it is there."""
+
+    async def give(self, key: str, result: Result) -> None:
+        """Return when a result is where others look for it, or will not get there."""
+
+
+async def alone(key: str, make: Make) -> tuple[Result, bool]:
+    """The work of a front that shares with nobody."""
+    return await make(), True
+
+
+class Herd:
+    """One front makes what several are asked for at the same time; the others wait for it, and take what it made.
+
+    When it dies or fails another one goes on. Nothing of this is needed to answer: whoever cannot ask the others, or
+    has waited for too long, does the work himself.
+    """
+
+    def __init__(self, locks: Locks, exchange: Exchange, clock: Callable[[], float] = time.monotonic) -> None:
+        self._locks, self._exchange, self._clock = locks, exchange, clock
+        self._working: set[asyncio.Task[None]] = set()
+        self.received = 0
+
+    async def share(self, key: str, make: Make) -> tuple[Result, bool]:
+        """What `make` returns or raises, or what another front has made, and whether it was made here."""
+        answer: asyncio.Future[tuple[Result, bool]] = asyncio.get_running_loop().create_future()
+        # The answer does not wait until others have it too.
+        task = asyncio.create_task(self._work(key, make, answer))
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+        return await answer
+
+    async def close(self) -> None:
+        """Give up what is in work, and let go of its locks."""
+        tasks = tuple(self._working)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _work(self, key: str, make: Make, answer: "asyncio.Future[tuple[Result, bool]]") -> None:
+        until = self._clock() + PATIENCE
+        try:
+            while not answer.done():
+                async with AsyncExitStack() as stack:
+                    if await self._ours(stack, key, until - self._clock()):
+                        made = await make()
+                        _tell(answer, made, True)
+                        await self._exchange.give(key, made)
+                        return
+                if taken := await self._exchange.take(key):
+                    self.received += 1
+                    _tell(answer, taken, False)
+        except asyncio.CancelledError:
+            answer.cancel()
+            raise
+        except BaseException as error:
+            if not answer.done():
+                answer.set_exception(error)
+
+    async def _ours(self, stack: AsyncExitStack, key: str, seconds: float) -> bool:
+        """Whether this front is to do the work; true also for one that has waited for long enough."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await stack.enter_async_context(self._locks.held(key, LEASE))
+        except TimeoutError:
+            return True
+
+
+def _tell(answer: "asyncio.Future[tuple[Result, bool]]", result: Result, here: bool) -> None:
+    if not answer.done():
+        answer.set_result((result, here))
+
+
+class SharedTiers:
+    """Results travel by the stores that machines share."""
+
+    def __init__(self, store: TieredStore) -> None:
+        self._store = store
+
+    async def take(self, key: str) -> Result | None:
+        return await self._store.get_anew(key)
+
+    async def give(self, key: str, result: Result) -> None:
+        await self._store.settled(key)
+
+
+class Handover:
+    """Results travel by a store that keeps them for a moment, and are then kept by each machine for itself."""
+
+    def __init__(self, between: Store, own: Store) -> None:
+        self._between, self._own = between, own
+
+    async def take(self, key: str) -> Result | None:
+        result = await self._between.get(key)
+        return await self._own.put(key, result) if result else None
+
+    async def give(self, key: str, result: Result) -> None:
+        await self._between.put(key, result)
