@@ -5,6 +5,8 @@ A connection that waits holds memory and a descriptor, and a thousand of them co
 
 import asyncio
 import json
+import socket
+import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,8 @@ SLOWEST = 1000
 """Bytes a second that a client must take, and send of a body, over the time below: what a phone at the edge does."""
 SLOW_SECONDS = 30.0
 """How long a client may be slower than that: as long as a phone is in a tunnel."""
+AT_ONCE = struct.pack("ii", 1, 0)
+"""For SO_LINGER: what is not sent yet is thrown away when the connection is closed."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,8 @@ class PacedProtocol(ReadyProtocol):
             self._look_at_reader_later(size)
         else:
             self._drop("slow_read")
+            # Reset, or the kernel would go on for minutes with the megabytes that it has taken over.
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
             self.transport.abort()
 
     def _look_at_writer_later(self, size: int) -> None:
