@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from proxy.log import OnceAMinute
+from proxy.log import OnceAMinute, without_secrets
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -41,7 +41,7 @@ class Span(Protocol):
 class Tracing(Protocol):
     """Begins spans."""
 
-    def request(self, name: str, fields: Mapping[bytes, bytes], facts: Facts) -> AbstractContextManager[Span]:
+    def request(self, method: str, path: bytes, fields: Mapping[bytes, bytes]) -> AbstractContextManager[Span]:
         """The span of a request, which goes on with the trace that its `traceparent` names."""
         ...
 
@@ -74,7 +74,7 @@ class Off:
     def __init__(self) -> None:
         self._nothing: AbstractContextManager[Span] = nullcontext(_NoSpan())
 
-    def request(self, name: str, fields: Mapping[bytes, bytes], facts: Facts) -> AbstractContextManager[Span]:
+    def request(self, method: str, path: bytes, fields: Mapping[bytes, bytes]) -> AbstractContextManager[Span]:
         return self._nothing
 
     def span(self, name: str) -> AbstractContextManager[Span]:
@@ -114,13 +114,14 @@ class OpenTelemetry:
         self._tracer, self._close, self._propagator = tracer, close, TraceContextTextMapPropagator()
 
     @contextmanager
-    def request(self, name: str, fields: Mapping[bytes, bytes], facts: Facts) -> Iterator[Span]:
+    def request(self, method: str, path: bytes, fields: Mapping[bytes, bytes]) -> Iterator[Span]:
         from opentelemetry.trace import SpanKind
 
         context = self._propagator.extract(
             {name: fields[name.encode()].decode("latin-1") for name in CARRIED if name.encode() in fields}
         )
-        with self._tracer.start_as_current_span(name, context, SpanKind.SERVER, facts) as span:
+        facts = {"http.request.method": method, "url.path": without_secrets(path.decode("latin-1"))}
+        with self._tracer.start_as_current_span(method, context, SpanKind.SERVER, facts) as span:
             yield _OpenSpan(span)
 
     @contextmanager

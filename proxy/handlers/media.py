@@ -69,9 +69,8 @@ class Media:
         method = scope["method"]
         if method == "HEAD":
             fields.pop(b"range", None)  # ranges are for GET alone (RFC 9110, 14.2)
-        facts = {"http.request.method": method, "url.path": scope["raw_path"].decode("latin-1")}
         with (
-            self.tracing.request(method, fields, facts) as span,
+            self.tracing.request(method, scope["raw_path"], fields) as span,
             structlog.contextvars.bound_contextvars(**_identities(identity, span)),
         ):
             status, size, outcome, form, original = await self._responded(
