@@ -6,7 +6,7 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from importlib import metadata
@@ -57,7 +57,7 @@ from proxy.sources.mounts import Mounted
 from proxy.sources.source import Closed
 from proxy.stores.disk import DiskStore
 from proxy.stores.memory import MemoryStore
-from proxy.stores.result import Store
+from proxy.stores.result import Result, Store
 from proxy.stores.tiered import TieredStore
 from proxy.stores.traced import TracedStore
 from proxy.together import Together
@@ -125,7 +125,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         shrunk=shrunk,
         watch=_watch(metrics, tracing),
     )
-    refinement = _refinement(settings, budget, renderer, flights, pools["pictures"])
+    refinement = _refinement(settings, budget, renderer, store, flights, pools["pictures"])
     records = Records(
         store,
         flights,
@@ -236,7 +236,9 @@ def _store(settings: Settings, budget: Budget, metrics: Metrics, together: Toget
     local: dict[str, Callable[[], Store]] = {"memory": lambda: MemoryStore(budget.memory_cache // 2)}
     if folder := settings.cache:
         local["disk"] = lambda: DiskStore(folder / "results", int(settings.cache_bytes))
-    store = TieredStore([local[tier.kind]() for tier in settings.results if tier.kind in local], together.tiers())
+    store = TieredStore(
+        [local[tier.kind]() for tier in settings.results if tier.kind in local], together.tiers(_scratch(settings))
+    )
     for tier in store.tiers:
         metrics.watch_store(tier.name, tier.stats)
     return store
@@ -284,11 +286,20 @@ def _scratch(settings: Settings) -> Path:
     return Path(tempfile.gettempdir()) / f"darkroom-{os.getuid()}"
 
 
-def _refinement(settings: Settings, budget: Budget, renderer: Renderer, flights: Flights, pool: Pool) -> Refinement:
+def _refinement(
+    settings: Settings, budget: Budget, renderer: Renderer, store: TieredStore, flights: Flights, pool: Pool
+) -> Refinement:
     # To make room, a worker that is alone has to be started anew.
     longest = settings.deadline * 250 if budget.workers + budget.spare > 1 else CHEAP
+
+    async def refine(rendition: Rendition, tags: Collection[str]) -> Result:
+        # Another machine may have done it.
+        if (kept := await store.get_anew(rendition.key)) and kept.meta["grade"] == "final":
+            return kept
+        return await renderer.make(rendition, "final", tags, rank=BEHIND)
+
     return Refinement(
-        lambda rendition, tags: renderer.make(rendition, "final", tags, rank=BEHIND),
+        refine,
         lambda rendition: renderer.cost(rendition, "final").milliseconds < longest,
         pool.at_leisure,
         flights,

@@ -57,6 +57,7 @@ TABLE: Final[dict[type[Refusal] | type[SigningError], Row]] = {
     failures.NoSuchOriginal: Row(404, "No such original"),
     failures.NoSuchRendition: Row(404, "No such rendition"),
     failures.Forbidden: Row(403, "Not allowed"),
+    failures.AlreadyExists: Row(409, "There is one already"),
     failures.OriginFailed: Row(502, "The origin failed"),
     failures.OriginTimedOut: Row(504, "The origin did not answer in time"),
     failures.RateLimited: Row(429, "Too many requests"),

@@ -29,6 +29,12 @@ class OriginFailed(Refusal):
     code = "origin_failed"
 
 
+class AlreadyExists(Refusal):
+    """Something is there already under the key of what should be new."""
+
+    code = "already_exists"
+
+
 class OriginTimedOut(Refusal):
     """The place where originals live did not answer in time."""
 

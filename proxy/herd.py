@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Protocol
 
 from proxy.coordination.seams import Locks
@@ -14,6 +14,10 @@ LEASE = 3.0
 """Seconds for which others wait for a front that has died: more than its event loop ever stands still."""
 PATIENCE = 15.0
 """Seconds after which who waits for others does the work himself: the longest usual wait and work on one picture."""
+GIVING = 1.0
+"""Seconds that others wait until what is made is where they find it, before they make it themselves."""
+SOON = 0.1
+"""Seconds within which a lock is got without waiting for anybody."""
 
 Make = Callable[[], Awaitable[Result]]
 
@@ -36,12 +40,18 @@ async def alone(key: str, make: Make) -> tuple[Result, bool]:
 class Herd:
     """One front makes what several are asked for at the same time; the others wait for it, and take what it made.
 
-    When it dies or fails another one goes on. Nothing of this is needed to answer: whoever cannot ask the others, or
+    When it dies another one goes on. Nothing of this is needed to answer: whoever cannot ask the others, or
     has waited for too long, does the work himself.
     """
 
-    def __init__(self, locks: Locks, exchange: Exchange, clock: Callable[[], float] = time.monotonic) -> None:
-        self._locks, self._exchange, self._clock = locks, exchange, clock
+    def __init__(
+        self,
+        locks: Locks,
+        exchange: Exchange,
+        patience: float = PATIENCE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._locks, self._exchange, self._patience, self._clock = locks, exchange, patience, clock
         self._working: set[asyncio.Task[None]] = set()
         self.received = 0
 
@@ -63,18 +73,24 @@ class Herd:
             await asyncio.wait(tasks)
 
     async def _work(self, key: str, make: Make, answer: "asyncio.Future[tuple[Result, bool]]") -> None:
-        until = self._clock() + PATIENCE
+        asked = self._clock()
         try:
-            while not answer.done():
-                async with AsyncExitStack() as stack:
-                    if await self._ours(stack, key, until - self._clock()):
-                        made = await make()
-                        _tell(answer, made, True)
-                        await self._exchange.give(key, made)
-                        return
-                if taken := await self._exchange.take(key):
+            async with AsyncExitStack() as stack:
+                ours = await self._ours(stack, key)
+                # After a wait there may be something even where nobody was heard to finish.
+                waited = not ours or self._clock() - asked > SOON
+                if waited and (taken := await self._exchange.take(key)):
                     self.received += 1
                     _tell(answer, taken, False)
+                    return
+                # Who has let go without a result for us has failed, or it was too large to travel: to wait for the
+                # next who tries would make it no better.
+                made = await make()
+                _tell(answer, made, True)
+                if ours:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(GIVING):
+                            await self._exchange.give(key, made)
         except asyncio.CancelledError:
             answer.cancel()
             raise
@@ -82,13 +98,13 @@ class Herd:
             if not answer.done():
                 answer.set_exception(error)
 
-    async def _ours(self, stack: AsyncExitStack, key: str, seconds: float) -> bool:
-        """Whether this front is to do the work; true also for one that has waited for long enough."""
+    async def _ours(self, stack: AsyncExitStack, key: str) -> bool:
+        """Whether the lock is ours; false also for one who has waited for long enough."""
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(self._patience):
                 return await stack.enter_async_context(self._locks.held(key, LEASE))
         except TimeoutError:
-            return True
+            return False
 
 
 def _tell(answer: "asyncio.Future[tuple[Result, bool]]", result: Result, here: bool) -> None:

@@ -1,21 +1,32 @@
-"""A part of the composition root: what several fronts have in common, made of the settings."""
+"""A part of the composition root: what several fronts have in common, made of the settings.
+
+A front without Redis does not load its library, which takes a tenth of a second and 8 MB.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from proxy import metrics as counted
 from proxy.addresses import RedisAddress
 from proxy.coordination.local import LocalBus, LocalLocks, LocalTable
-from proxy.coordination.locks import RedisLocks
-from proxy.coordination.redis import RedisBus, RedisTable
 from proxy.coordination.seams import Bus, Locks, Table
 from proxy.herd import Handover, Herd, SharedTiers
 from proxy.metrics import Metrics
-from proxy.redis import RedisClient
+from proxy.s3.bucket import Bucket
+from proxy.s3.place import S3Place
 from proxy.settings import Settings
+from proxy.settings.tiers import Tier
 from proxy.stores.behind import Behind
-from proxy.stores.redis import RedisStore
+from proxy.stores.result import Store
+from proxy.stores.s3 import USUAL, S3Store
 from proxy.stores.tiered import TieredStore
+
+if TYPE_CHECKING:
+    from proxy.coordination.redis import RedisBus
+    from proxy.redis import RedisClient
+    from proxy.stores.redis import RedisStore
 
 HANDED_OVER = 10.0
 """Seconds for which Redis keeps what is handed over; who waits for it takes it at once."""
@@ -35,18 +46,13 @@ class Together:
         self._redis_bus: RedisBus | None = None
         self.redis: RedisClient | None = None
         """The one by which fronts work together, where there is one."""
+        self.bus, self.table, self.locks = LocalBus(), LocalTable(), LocalLocks()
         if settings.redis:
-            client, prefix = self._client(settings.redis), settings.redis_prefix
-            self.redis = client
-            self.bus = self._redis_bus = bus = RedisBus(client, prefix)
-            self.table, self.locks = RedisTable(client, prefix), (locks := RedisLocks(client, bus, prefix))
-            metrics.watch(lambda: [(counted.LOCK_WAITS, (), locks.waits), (counted.HEARD, (), bus.connected)])
-        else:
-            self.bus, self.table, self.locks = LocalBus(), LocalTable(), LocalLocks()
+            self._join(self._client(settings.redis), settings.redis_prefix)
 
-    def tiers(self) -> list[Behind]:
-        """The stores that machines share, in the order of the settings."""
-        return [self._behind(self._redis_store(tier.address, **tier.options)) for tier in self._settings.shared_tiers]
+    def tiers(self, scratch: Path) -> list[Behind]:
+        """The stores that machines share, in the order of the settings; `scratch` is where large results arrive."""
+        return [self._behind(self._shared_store(tier, scratch)) for tier in self._settings.shared_tiers]
 
     def herd(self, store: TieredStore) -> Herd | None:
         """How equal work is done once by all fronts; none where nothing joins them, or results cannot travel."""
@@ -56,8 +62,8 @@ class Together:
         if store.shared:
             herd = Herd(self.locks, SharedTiers(store))
         else:
-            prefix = f"{settings.redis_prefix}handover:"
-            between = RedisStore(self._client(settings.redis), prefix, int(settings.redis_handover), HANDED_OVER)
+            most = int(settings.redis_handover)
+            between = self._redis_store(settings.redis, most, HANDED_OVER, f"{settings.redis_prefix}handover:")
             herd = Herd(self.locks, Handover(between, store))
         self._metrics.watch(lambda: [(counted.RECEIVED, (), herd.received)])
         return herd
@@ -73,13 +79,29 @@ class Together:
                 closing.push_async_callback(self._redis_bus.close)
             yield
 
-    def _redis_store(self, address: RedisAddress | None, *, bodies: int, ttl: float) -> RedisStore:
-        settings = self._settings
-        address = address or settings.redis
-        assert address, "the settings see to it"
-        return RedisStore(self._client(address), settings.redis_prefix, bodies, ttl)
+    def _join(self, client: "RedisClient", prefix: str) -> None:
+        from proxy.coordination.locks import RedisLocks
+        from proxy.coordination.redis import RedisBus, RedisTable
 
-    def _behind(self, store: RedisStore) -> Behind:
+        self.redis = client
+        self.bus = self._redis_bus = bus = RedisBus(client, prefix)
+        self.table, self.locks = RedisTable(client, prefix), (locks := RedisLocks(client, bus, prefix))
+        self._metrics.watch(lambda: [(counted.LOCK_WAITS, (), locks.waits), (counted.HEARD, (), bus.connected)])
+
+    def _redis_store(self, address: RedisAddress, bodies: int, ttl: float, prefix: str) -> "RedisStore":
+        from proxy.stores.redis import RedisStore
+
+        return RedisStore(self._client(address), prefix, bodies, ttl)
+
+    def _shared_store(self, tier: Tier, scratch: Path) -> Store:
+        settings = self._settings
+        if tier.bucket:
+            return S3Store(Bucket.open(S3Place.read(tier.bucket, USUAL)), scratch=scratch)
+        address = tier.address or settings.redis
+        assert address, "the settings see to it"
+        return self._redis_store(address, prefix=settings.redis_prefix, **tier.options)
+
+    def _behind(self, store: Store) -> Behind:
         settings = self._settings
         behind = Behind(store, settings.shared_seconds)
         self._metrics.watch(
@@ -90,8 +112,10 @@ class Together:
         )
         return behind
 
-    def _client(self, address: RedisAddress) -> RedisClient:
+    def _client(self, address: RedisAddress) -> "RedisClient":
         """The client of a Redis; one for all that is asked of it."""
+        from proxy.redis import RedisClient
+
         if not (client := self._clients.get(address)):
             settings = self._settings
             client = self._clients[address] = RedisClient(address, settings.redis_seconds)

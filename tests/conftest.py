@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.redis_server import RedisServer, redis_server
+from tests.seaweed import Seaweed, seaweed
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +26,10 @@ def corpus(folder: str, pattern: str = "*") -> list[Path]:
     """Files of one folder of the corpus; none when `DARKROOM_CORPUS` does not name one."""
     root = os.environ.get("DARKROOM_CORPUS")
     return sorted(path for path in Path(root, folder).glob(pattern) if path.is_file()) if root else []
+
+
+@pytest.fixture(scope="session")
+def seaweed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
+    """A real S3 server, started when the first test asks for it."""
+    with seaweed(tmp_path_factory.mktemp("seaweed")) as server:
+        yield server

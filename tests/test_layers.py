@@ -25,8 +25,8 @@ RULES: dict[str, set[str]] = {
         "proxy.settings", "proxy.sources", "proxy.wire", "signing", "transforms",
     },
     "proxy.together": {  # another
-        "proxy.addresses", "proxy.coordination", "proxy.herd", "proxy.metrics", "proxy.redis", "proxy.settings",
-        "proxy.stores",
+        "proxy.addresses", "proxy.coordination", "proxy.herd", "proxy.metrics", "proxy.redis", "proxy.s3",
+        "proxy.settings", "proxy.stores",
     },
     "proxy.__main__": {"*"},
     "proxy.warm": {"*"},
@@ -82,8 +82,12 @@ RULES: dict[str, set[str]] = {
     "proxy.reading": {"cachetools", "proxy.failures", "proxy.policy", "proxy.sources", "signing", "transforms"},
     "proxy.records": {"cachetools", "proxy.flights", "proxy.sources", "proxy.stores", "transforms"},
     "proxy.policy": {"proxy.failures", "transforms"},
-    "proxy.sources": {"proxy.failures", "signing"},
-    "proxy.stores": {"cachetools", "structlog", "proxy.breaker", "proxy.redis"},
+    "proxy.sources.http": {
+        "cachetools", "httpcore", "httpcore2", "idna", "structlog", "proxy.breaker", "proxy.failures", "proxy.sources",
+    },
+    "proxy.sources": {"proxy.failures", "proxy.s3", "signing"},
+    "proxy.stores": {"cachetools", "structlog", "proxy.breaker", "proxy.redis", "proxy.s3"},
+    "proxy.s3": {"boto3", "botocore", "urllib3", "obstore", "proxy.breaker"},
     "proxy.flights": {"proxy.failures"},
     "proxy.coordination": {"redis", "proxy.redis"},
     "proxy.redis": {"redis", "proxy.addresses", "proxy.breaker"},
@@ -98,9 +102,13 @@ RULES: dict[str, set[str]] = {
     "proxy.log": {"structlog"},
     "proxy.metrics": {"prometheus_client", "proxy.counts"},
     "proxy.counts": {"prometheus_client"},
-    "proxy.settings": {"pydantic", "pydantic_core", "pydantic_settings", "proxy.addresses", "signing", "transforms"},
+    "proxy.settings": {
+        "pydantic", "pydantic_core", "pydantic_settings", "proxy.addresses", "proxy.s3.place", "signing", "transforms",
+    },
     "proxy.budget": {"proxy.settings"},
-    "proxy.doctor": {"proxy.budget", "proxy.workers", "proxy.settings", "signing", "transforms"},
+    "proxy.doctor": {
+        "proxy.addresses", "proxy.budget", "proxy.redis", "proxy.settings", "proxy.workers", "signing", "transforms",
+    },
     "proxy": set(),
 }
 # fmt: on

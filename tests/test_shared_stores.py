@@ -109,6 +109,40 @@ async def test_a_purge_takes_what_waits_and_what_is_being_written() -> None:
     assert inner.stats().entries == 0
 
 
+async def test_of_those_who_look_for_one_key_at_the_same_time_one_asks() -> None:
+    inner = Slow()
+    store = Behind(inner, PATIENCE)
+    looking = [asyncio.create_task(store.get(key(1))) for _ in range(100)]
+    await asyncio.to_thread(wait_until, lambda: inner.asked)
+    looking.pop().cancel()
+    inner.go.set()
+    assert await asyncio.gather(*looking) == [None] * 99
+    assert inner.asked == 1
+
+
+async def test_who_knows_that_another_machine_has_written_takes_no_earlier_answer() -> None:
+    inner, near = Slow(), MemoryStore(1 << 20)
+    store = TieredStore([near], [Behind(inner, PATIENCE)])
+    before = asyncio.create_task(store.get(key(1)))
+    await asyncio.to_thread(wait_until, lambda: inner.asked == 1)
+    after = asyncio.create_task(store.get_anew(key(1)))
+    await asyncio.to_thread(wait_until, lambda: inner.asked == 2)
+    inner.go.set()
+    await MemoryStore.put(inner, key(1), Result({}, b"one"))
+    await asyncio.gather(before, after)
+    assert (await near.get(key(1))).body == b"one"  # type: ignore[union-attr]
+
+
+async def test_nothing_is_written_while_nobody_waits_for_a_store() -> None:
+    inner = Slow()
+    store = Behind(inner, 0.01)
+    for n in range(5):
+        await store.get(key(n))
+    await store.put(key(1), Result({}, b"one"))
+    await store.settled(key(1))
+    assert (store.breaker.state, store.dropped, inner.stats().entries) == ("open", 1, 0)
+
+
 @pytest.fixture
 async def client(redis: RedisServer) -> AsyncIterator[RedisClient]:
     client = RedisClient(RedisAddress.read(redis.url), PATIENCE)

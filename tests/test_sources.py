@@ -1,4 +1,4 @@
-"""What every source does, and which source an address belongs to."""
+"""What folders do that other places do not, and which source an address belongs to."""
 
 import os
 import shutil
@@ -8,8 +8,7 @@ import subprocess
 import sys
 import tempfile
 from ast import literal_eval
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -18,102 +17,12 @@ from proxy.failures import Forbidden, NoSuchOriginal, OriginFailed, OriginTimedO
 from proxy.sources.dropped import Bounds, DroppedSource
 from proxy.sources.file import FileSource
 from proxy.sources.mounts import RESERVED, Mounts
-from proxy.sources.source import Closed, Listed, Listing, Source
-from tests.conftest import corpus
+from proxy.sources.source import Listed, Listing, Source
+from tests.places import HOSTILE
 
 pytestmark = pytest.mark.anyio
 
 REPOSITORY = Path(__file__).parent.parent
-PLAIN = {"cat.jpg": b"cat", "a/b/c d+é.png": b"deep", "no-extension": b"", "a/w_100/x.jpg": b"like a step"}
-
-
-@dataclass
-class Place:
-    """A source and a way to put an original into it."""
-
-    source: Source
-    write: Callable[[str, bytes], Awaitable[None]]
-
-
-async def file_place(root: Path) -> Place:
-    async def write(key: str, body: bytes) -> None:
-        path = root / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(body)
-
-    root.mkdir()
-    return Place(FileSource(root), write)
-
-
-async def dropped_place(root: Path) -> Place:
-    source = DroppedSource()
-
-    async def write(key: str, body: bytes) -> None:
-        with tempfile.TemporaryFile() as file:
-            file.write(body)
-            file.flush()
-            source.keep(key, file)
-
-    return Place(source, write)
-
-
-PLACES = {"file": file_place, "dropped": dropped_place}
-
-
-@pytest.fixture(params=PLACES)
-async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
-    made = await PLACES[request.param](tmp_path / "originals")
-    for key, body in PLAIN.items():
-        await made.write(key, body)
-    yield made
-    if isinstance(made.source, Closed):
-        await made.source.close()
-
-
-@pytest.mark.parametrize("key", PLAIN)
-async def test_an_original_is_found_and_opened(place: Place, key: str) -> None:
-    found = await place.source.stat(key)
-    original = await place.source.open(key)
-    assert found.size == original.size == len(PLAIN[key])
-    assert found.version == original.version
-    assert found.modified == original.modified
-    assert original.head(1000) == PLAIN[key]
-    assert original.path.read_bytes() == PLAIN[key]
-
-
-async def test_new_bytes_are_a_new_version(place: Place) -> None:
-    before = await place.source.stat("cat.jpg")
-    assert before == await place.source.stat("cat.jpg")
-    await place.write("cat.jpg", b"another cat")
-    assert (await place.source.stat("cat.jpg")).version != before.version
-
-
-async def test_an_open_original_keeps_its_bytes(place: Place) -> None:
-    original = await place.source.open("cat.jpg")
-    if isinstance(place.source, FileSource):
-        original.path.unlink()
-    assert original.head(100) == b"cat"
-
-
-HOSTILE = [
-    *["", "/", "..", ".", "../cat.jpg", "a/../cat.jpg", "./cat.jpg", "a/./b", "/cat.jpg", "//cat.jpg", "cat.jpg/"],
-    *["cat.jpg/x", "a//b/c d+é.png", "cat.jpg\0", "\0", "cat.jpg\n", "cat.jpg ", "CAT.JPG", "cat%2ejpg", "a\\b", "~"],
-    *["a", "a/b", "\ud800.jpg", "\udcff.jpg", "x" * 256, "x" * 5000, "é" * 128, "a/" * 3000 + "x", "e\u0301", "…"],
-    *["none.jpg", "a/none.jpg", "none/none.jpg", "file:///etc/passwd", "https://host/cat.jpg", "/etc/passwd"],
-]
-for _names in corpus("hostile", "names.txt"):
-    HOSTILE += [line.encode("latin-1").decode("unicode_escape") for line in _names.read_text("latin-1").split("\n")]
-
-
-@pytest.mark.parametrize("key", HOSTILE, ids=[ascii(key)[:40] for key in HOSTILE])
-async def test_a_hostile_name_is_no_original(place: Place, key: str) -> None:
-    with pytest.raises(NoSuchOriginal):
-        await place.source.stat(key)
-    with pytest.raises(NoSuchOriginal) as refusal:
-        await place.source.open(key)
-    assert "originals" not in str(refusal.value)
-
-
 WATCH = """
 import asyncio, os, sys
 from pathlib import Path

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -12,19 +13,58 @@ from proxy.stores.disk import DiskStore
 from proxy.stores.memory import OVERHEAD, MemoryStore
 from proxy.stores.redis import RedisStore
 from proxy.stores.result import LARGE, Closed, FileBody, Result, Scratch, Stats, Store, Tagged
+from proxy.stores.s3 import S3Store
 from proxy.stores.tiered import TieredStore
-from tests.redis_server import RedisServer
+from tests.places import s3_bucket
 from tests.serving import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
 META = {"type": "image/webp", "grade": "final", "size": [640, 480], "note": "größer", "alpha": None, "ssim": 0.98}
 
-STORES: dict[str, Callable[[Path], Store]] = {
-    "memory": lambda root: MemoryStore(1 << 26),
-    "disk": lambda root: DiskStore(root, 1 << 26),
-    "tiered": lambda root: TieredStore([MemoryStore(1 << 26), DiskStore(root, 1 << 26)]),
+
+@asynccontextmanager
+async def redis_store(request: pytest.FixtureRequest, root: Path) -> AsyncIterator[Store]:
+    client = RedisClient(RedisAddress.read(request.getfixturevalue("redis").url), PATIENCE)
+    yield RedisStore(client, f"{root}:", bodies=1 << 23)
+    await client.close()
+
+
+def s3_store(fast: bool) -> "Factory":
+    @asynccontextmanager
+    async def made(request: pytest.FixtureRequest, root: Path) -> AsyncIterator[Store]:
+        bucket = s3_bucket(request.getfixturevalue("seaweed_server"), fast=fast, total_seconds=PATIENCE)
+        yield S3Store(bucket, largest=1 << 23)
+        await bucket.close()
+
+    return made
+
+
+def local(make: Callable[[Path], Store]) -> "Factory":
+    @asynccontextmanager
+    async def made(request: pytest.FixtureRequest, root: Path) -> AsyncIterator[Store]:
+        store = make(root)
+        yield store
+        if isinstance(store, Closed):
+            await store.close()
+
+    return made
+
+
+Factory = Callable[[pytest.FixtureRequest, Path], AbstractAsyncContextManager[Store]]
+
+STORES: dict[str, Factory] = {
+    "memory": local(lambda root: MemoryStore(1 << 26)),
+    "disk": local(lambda root: DiskStore(root, 1 << 26)),
+    "tiered": local(lambda root: TieredStore([MemoryStore(1 << 26), DiskStore(root, 1 << 26)])),
+    "redis": redis_store,
+    "s3 by boto3": s3_store(fast=False),
+    "s3 by obstore": s3_store(fast=True),
 }
+"""One line for each kind; a server that it needs is a fixture of the session, asked for by name."""
+
+TAGGED = [name for name in STORES if not name.startswith("s3")]
+"""Those that find what bears a tag."""
 
 
 def key(name: object) -> str:
@@ -37,17 +77,10 @@ def whole(result: Result | None) -> bytes | None:
     return result.body if isinstance(result.body, bytes) else result.body.read()
 
 
-@pytest.fixture(params=[*STORES, "redis"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path, redis: RedisServer) -> AsyncIterator[Store]:
-    if request.param == "redis":
-        client = RedisClient(RedisAddress.read(redis.url), PATIENCE)
-        yield RedisStore(client, f"{tmp_path}:", bodies=1 << 23)
-        await client.close()
-        return
-    made = STORES[request.param](tmp_path / "results")
-    yield made
-    if isinstance(made, Closed):
-        await made.close()
+@pytest.fixture(params=STORES)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    async with STORES[request.param](request, tmp_path / "results") as made:
+        yield made
 
 
 async def test_what_was_put_comes_back(store: Store) -> None:
@@ -91,6 +124,7 @@ async def test_a_deleted_result_is_gone(store: Store) -> None:
     assert whole(await store.get(key(2))) == b"two"
 
 
+@pytest.mark.parametrize("store", TAGGED, indirect=True)
 async def test_a_tag_takes_all_that_bear_it(store: Store) -> None:
     assert isinstance(store, Tagged)
     await store.put(key(1), Result({}, b"one"), ["source:cats/1.jpg", "mount:cats"])
@@ -101,6 +135,7 @@ async def test_a_tag_takes_all_that_bear_it(store: Store) -> None:
     assert await store.delete_tagged("mount:cats") == 0
 
 
+@pytest.mark.parametrize("store", TAGGED, indirect=True)
 async def test_a_tag_that_was_put_away_no_longer_counts(store: Store) -> None:
     assert isinstance(store, Tagged)
     await store.put(key(1), Result({}, b"one"), ["old"])

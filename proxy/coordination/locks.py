@@ -18,6 +18,9 @@ JUST_NOW = 5.0
 """Seconds for which it is known that another front has let go of a lock."""
 MOST_KNOWN = 10_000
 
+FOREIGN = -1
+"""What is left of a name that does not expire: it was never a lock."""
+
 RELEASED = "released"
 
 # A lock that is gone, as after a restart of Redis, is taken again.
@@ -69,10 +72,12 @@ class RedisLocks:
             yield True
         finally:
             keeping.cancel()
-            self._wake(key)
-            with suppress(NotAnswering, Refused):
+            try:
                 channel, text = self._bus.channel(RELEASED), self._bus.enveloped(key)
-                await self._client.run(_RELEASE, (name,), token, channel, text)
+                with suppress(NotAnswering, Refused):
+                    await self._client.run(_RELEASE, (name,), token, channel, text)
+            finally:
+                self._wake(key)  # who waits in this process; the bus tells it to the others
 
     async def _taken(self, key: str, name: str, token: str, lease: int) -> bool:
         """Whether a lock is ours; false after waiting for whoever has it."""
@@ -81,20 +86,28 @@ class RedisLocks:
         self._waiting[key].add(free)
         try:
             # It may have been set although no answer came; so it is released in the end in any case.
-            if await self._client.ask("SET", name, token, "NX", "PX", lease):
-                return True
-            self.waits += 1
-            while not await _within(POLL * random.uniform(0.5, 1.5), free):
-                if not await self._client.ask("EXISTS", name):
-                    break
-            self._released.pop(key, None)
-            return False
+            while not await self._client.ask("SET", name, token, "NX", "PX", lease):
+                self.waits += 1
+                if await self._let_go(name, free):
+                    self._released.pop(key, None)
+                    return False
+            return True
         except (NotAnswering, Refused):
             return True
         finally:
             self._waiting[key].discard(free)
             if not self._waiting[key]:
                 del self._waiting[key]
+
+    async def _let_go(self, name: str, free: asyncio.Event) -> bool:
+        """Whether somebody was heard to let go of a lock; false when it is gone without a word. Raises Refused."""
+        while not await _within(POLL * random.uniform(0.5, 1.5), free):
+            left = await self._client.ask("PTTL", name)
+            if left == FOREIGN:
+                raise Refused("what stands in the place of a lock was never one")
+            if left < 0:
+                return False
+        return True
 
     async def _keep(self, name: str, token: str, lease: int) -> None:
         while True:

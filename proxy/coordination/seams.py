@@ -40,8 +40,9 @@ class Locks(Protocol):
     """Hints on who does what: at worst work is done twice, never not at all."""
 
     def held(self, key: str, seconds: float) -> AbstractAsyncContextManager[bool]:
-        """True: it is ours until the block ends. False: somebody else had it and has finished, or died.
+        """True: it is ours until the block ends. False: somebody else had it and has let go.
 
-        After False look for what was made, and if there is nothing ask again. A front that dies keeps a lock for
-        `seconds` at most; one that lives keeps it for as long as it works. Never raises.
+        After False look for what was made, and if there is nothing ask again or do the work without. A front that dies
+        keeps a lock for `seconds` at most, and then one of those who wait has it; a front that lives keeps it for as
+        long as it works. Never raises.
         """

@@ -13,6 +13,8 @@ from proxy.doctor.check import Check, State, exit_code
 from proxy.doctor.codecs import check_codecs, judge_codecs
 from proxy.doctor.machine import check_clock, check_memory, check_open_files
 from proxy.doctor.mounts import check_mounts, check_presets
+from proxy.doctor.redis import check_redis
+from proxy.doctor.secrets import check_secrets
 from proxy.settings import Settings
 
 __all__ = [
@@ -26,6 +28,8 @@ __all__ = [
     "check_mounts",
     "check_open_files",
     "check_presets",
+    "check_redis",
+    "check_secrets",
     "checks",
     "exit_code",
     "judge_codecs",
@@ -50,5 +54,6 @@ def checks(
     yield from check_mounts(settings)
     yield from check_presets(settings, read_plan) if read_plan else ()
     yield from check_cache(settings, scratch)
+    yield from check_redis(settings)
     yield check_open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     yield check_clock(time.time(), Path(__file__).stat().st_mtime)

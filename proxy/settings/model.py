@@ -93,9 +93,9 @@ class Settings(BaseSettings):
 
     results: Tiers = setting(
         "memory:, disk:",
-        "Stores of finished results, the nearest first: `memory:`, `disk:`, and of those that machines share `redis:` "
-        "or `redis://host?bodies=64KiB&ttl=1d`.",
-        example="memory:, disk:, redis://host",
+        "Stores of finished results, the nearest first: `memory:`, `disk:`, and of those that machines share `redis:`, "
+        "`redis://host?bodies=64KiB&ttl=1d` and `s3://bucket/prefix?endpoint=...`.",
+        example="memory:, disk:, s3://results",
     )
     shared_seconds: Seconds = setting(
         0.25, "How long a request waits for a store that machines share.", unit="seconds", example="250ms", gt=0

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import AfterValidator, BeforeValidator, TypeAdapter, ValidationError
 
 from proxy.addresses import RedisAddress
+from proxy.s3.place import S3Place
 from proxy.settings.mounts import said
 from proxy.settings.units import Bytes, Seconds, read_list
 
@@ -21,8 +22,9 @@ OPTIONS: Final[dict[str, Mapping[str, Any]]] = {
     "memory": {},
     "disk": {},
     "redis": {"bodies": LARGEST_BODY, "ttl": 86_400.0},
+    "s3": {},
 }
-"""The stores that there are, and what can be said of each behind a `?`, with its default."""
+"""The stores that there are, and what can be said of each behind a `?`, with its default; a bucket knows for itself."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Tier:
 
     kind: str
     address: RedisAddress | None = None
+    bucket: str = ""
+    """The URL of a bucket, in which there is nothing secret."""
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -39,11 +43,11 @@ class Tier:
         return self.kind not in LOCAL
 
     def __str__(self) -> str:
-        return str(self.address) if self.address else f"{self.kind}:"
+        return self.bucket or (str(self.address) if self.address else f"{self.kind}:")
 
 
 def read_tier(text: object) -> Tier:
-    """A store from its URL: `memory:`, `disk:`, `redis:` for the one of `redis`, or `redis://host?bodies=64KiB`."""
+    """A store from its URL: `memory:`, `disk:`, `redis:` for the one of `redis`, `redis://host`, `s3://bucket/prefix`."""
     kinds = ", ".join(f"{kind}:" for kind in OPTIONS)
     if isinstance(text, Tier):
         return text
@@ -55,6 +59,12 @@ def read_tier(text: object) -> Tier:
     # The URL itself is never repeated: it may carry a password.
     if kind not in OPTIONS:
         raise said(f"expected a list of stores, each by its URL: {kinds}")
+    if kind == "s3":
+        try:
+            S3Place.read(str(text))
+        except ValueError as error:
+            raise said(f"s3: {error}") from None
+        return Tier(kind, bucket=str(text))
     options = dict(OPTIONS[kind])
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         if name not in options:
@@ -68,11 +78,11 @@ def read_tier(text: object) -> Tier:
         raise said(f"{kind}: bodies: expected 256KiB or less")
     place = f"{parts.scheme}://{parts.netloc}{parts.path}"
     if not (parts.netloc or parts.path):
-        return Tier(kind, None, options)
+        return Tier(kind, options=options)
     if kind in LOCAL:
         raise said(f"{kind}: has no address; the folder of results is `cache`")
     try:
-        return Tier(kind, RedisAddress.read(place), options)
+        return Tier(kind, RedisAddress.read(place), options=options)
     except ValueError as error:
         raise said(f"{kind}: expected {error}") from None
 

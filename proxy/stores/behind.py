@@ -116,8 +116,12 @@ class Behind:
         async with self._room:
             while result := self._waiting.get(key):
                 try:
+                    if self.breaker.state == "open":
+                        raise BreakerOpen
                     async with asyncio.timeout(WRITE_SECONDS):
                         await self._inner.put(key, result)
+                except BreakerOpen:
+                    self.dropped += 1
                 except Exception as error:
                     self._trouble.trouble(f"The {self.name} store keeps nothing", error)
                 # Another may have come meanwhile, or a purge.
