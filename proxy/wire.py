@@ -128,10 +128,20 @@ def _about_body(answer: Answer) -> Headers:
     return headers
 
 
+FORWARDED: Mapping[str, bytes] = {
+    "made": b"fwd=miss; stored",
+    "shared": b"fwd=miss; stored; collapsed",
+    "original": b"fwd=bypass",
+    "redirect": b"fwd=bypass",
+    "explained": b"fwd=bypass",
+}
+"""How an answer came about that no store had, by its outcome (RFC 9211, 2)."""
+
+
 def _cache_status(answer: Answer) -> bytes:
-    """Which tier answered (RFC 9211)."""
-    if answer.outcome in ("made", "shared"):
-        return b"darkroom; fwd=miss; stored" + (b"; collapsed" if answer.outcome == "shared" else b"")
-    if answer.outcome in ("original", "redirect", "explained"):
-        return b"darkroom; fwd=bypass"
-    return b"darkroom; hit; detail=" + answer.outcome.encode()
+    """Which tier answered, and whether with something else than was asked for."""
+    how = FORWARDED.get(answer.outcome, b"hit; detail=" + answer.outcome.encode())
+    # One detail at most: which tier had a substitute matters less than that it is one.
+    if answer.degraded:
+        how = how.partition(b"; detail=")[0] + b"; detail=degraded"
+    return b"darkroom; " + how

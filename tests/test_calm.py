@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -16,7 +18,7 @@ import pytest
 
 from signing import Signer, new_secret
 from tests.redis_server import RedisServer
-from tests.serving import LOCAL, Reply, Server, originals, request, serving, wait_until
+from tests.serving import LOCAL, Reply, Server, exchange, originals, request, serving, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -86,6 +88,27 @@ def test_a_refusal_ends_as_its_method_wants_and_pages_may_read_it(server: Server
     assert bool(refused.body) == (method == "GET")
     assert refused["access-control-allow-origin"] == "https://www.example.com"
     assert int(refused["content-length"]) > 100
+
+
+def test_hits_that_the_connection_answers_are_counted_too(server: Server) -> None:
+    server.ask(url(60))
+    fields = {"x-forwarded-for": "198.51.100.15", "origin": "https://www.example.com"}
+    sent = request(url(60), fields, close=False) * 39 + request("/health", {})
+    whole, answers = exchange(server.port, sent), []
+    while whole:
+        head, _, rest = whole.partition(b"\r\n\r\n")
+        length = int(re.search(rb"content-length: (\d+)", head)[1])  # type: ignore[index]
+        answers.append(Reply.read(head + b"\r\n\r\n" + rest[:length]))
+        whole = rest[length:]
+    statuses = [answer.status for answer in answers]
+    assert len(statuses) == 40
+    assert statuses[:20] == [200] * 20
+    assert statuses[20:39].count(429) >= 15
+    assert statuses[39] == 200
+    # Whether a picture or a refusal, the page that asked may read it.
+    assert {answer["access-control-allow-origin"] for answer in answers[:39]} == {"https://www.example.com"}
+    refused = next(answer for answer in answers if answer.status == 429)
+    assert refused.json["code"] == refused.code == "rate_limited"
 
 
 def test_work_is_limited_apart_from_hits(server: Server) -> None:
@@ -200,6 +223,29 @@ def test_one_client_has_so_many_connections_and_others_theirs(folder: Path, tmp_
         assert server.count("darkroom_dropped_total", reason="connections") == 1
         told = [event for event in server.log() if event["event"] == "a client was dropped"]
         assert [(event["reason"], event["client"]) for event in told] == [("connections", place)]
+
+
+def test_clients_that_leave_in_the_middle_are_a_line_at_most(folder: Path, tmp_path: Path) -> None:
+    with serving(folder, tmp_path, workers=1, log_level="debug") as server:
+        beginnings = (
+            b"PUT /ui/dropped HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/octet-stream\r\n"
+            b"content-length: 100000\r\n\r\nabc",
+            b"POST /ui/urls HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+            b"content-length: 90\r\n\r\n{",
+            b"GET /w_601,f_avif/cats/1.jpg HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        )
+        for beginning in beginnings * 5:
+            with socket.create_connection((LOCAL, server.port), 20) as client:
+                client.sendall(beginning)
+                time.sleep(0.02)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        server.until(lambda: server.count("darkroom_connections") <= 1)
+        server.until(lambda: server.count("darkroom_dropped_total", reason="left") >= 10)
+        assert server.ask("/w_60/cats/1.jpg").status == 200
+        left = [event for event in server.log() if event["event"] == "a client was dropped"]
+        assert {(event["reason"], event["level"]) for event in left} == {("left", "debug")}
+        assert len(left) <= len(beginnings) * 5
+        assert "Traceback" not in server.log_file.read_text()
 
 
 # Reading the settings anew

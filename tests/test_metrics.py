@@ -56,6 +56,16 @@ def test_answers_are_counted_by_status_class_outcome_and_format() -> None:
     assert sample(metrics, "darkroom_response_bytes_total", **labels) == 1500
 
 
+def test_what_is_saved_is_told_by_the_bytes_of_originals() -> None:
+    metrics = Metrics()
+    metrics.answers(200, "memory", "webp").sent(0.0002, 1000, 9000)
+    metrics.answers(200, "memory", "webp").sent(0.0002, 1000, 9000)
+    metrics.answers(304, "memory", "webp").sent(0.0002, 0)
+    labels = {"status": "2xx", "outcome": "memory", "format": "webp"}
+    assert sample(metrics, "darkroom_original_bytes_total", **labels) == 18000
+    assert sample(metrics, "darkroom_original_bytes_total", **{**labels, "status": "3xx"}) is None
+
+
 def test_one_kind_of_answer_has_one_count_that_can_be_kept() -> None:
     metrics = Metrics()
     kept = metrics.answers(200, "memory", "webp")
