@@ -35,8 +35,10 @@ from proxy.handlers.status import Status
 from proxy.handlers.texts import Texts
 from proxy.handlers.visitors import Visitors
 from proxy.herd import alone
+from proxy.known import StoredRecords
 from proxy.log import OnceAMinute
 from proxy.metrics import Metrics
+from proxy.origins import Origins
 from proxy.pages import dropping
 from proxy.pages.dropping import Drops
 from proxy.pages.playground import Playground
@@ -51,12 +53,13 @@ from proxy.server import Phase
 from proxy.settings import Settings
 from proxy.shrunk import ShrunkOriginals
 from proxy.site import Site, changed_in_vain
+from proxy.sources.copies import Copies
 from proxy.sources.dropped import DroppedSource
-from proxy.sources.file import FileSource
 from proxy.sources.mounts import Mounted
 from proxy.sources.source import Closed
 from proxy.stores.disk import DiskStore
 from proxy.stores.memory import MemoryStore
+from proxy.stores.notices import Notices
 from proxy.stores.result import Result, Store
 from proxy.stores.tiered import TieredStore
 from proxy.stores.traced import TracedStore
@@ -86,6 +89,7 @@ class Application:
     recent: RecentAnswers
     pools: Mapping[str, Pool]
     budget: Budget
+    origins: Origins
     larger_bodies: Mapping[tuple[bytes, bytes], int]
     """Bytes of the bodies that are read, by method and path."""
     replace: Callable[[Settings], list[str]]
@@ -101,14 +105,14 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     """A server, `reserve` of whose workers do short work alone. Raises BudgetError, BadKey, OSError and ValueError."""
     budget = budget or plan_budget(settings, find_machine())
     metrics, phase, flights = Metrics(), Phase(), Flights()
-    sources: dict[Path, FileSource] = {}
+    origins = _origins(settings, metrics)
     dropped = {dropping.MOUNT: DroppedSource()} if settings.playground else {}
-    site = Site.of(settings, sources, dropped)
+    site = Site.of(settings, origins, dropped)
     tracing = _tracing(settings)
     limiter = Limiter(site.rates, _refused(metrics))
     crowd = Crowd(settings.connections, site.addresses, _dropped(metrics))
     # Requests that are on their way may still ask for a mount that is gone.
-    bounds, freshness = dict(site.bounds), dict(site.freshness)
+    bounds, freshness, rechecks = dict(site.bounds), dict(site.freshness), dict(site.rechecks)
     together = Together(settings, metrics)
     store = _store(settings, budget, metrics, together)
     herd = together.herd(store)
@@ -133,7 +137,11 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         lambda mount: bounds[mount].limits,
         passing=(OriginFailed, OriginTimedOut),
         clock=time.time,
+        recheck=rechecks.__getitem__,
+        outliving=StoredRecords(store),
+        tell=together.tell_of_records,
     )
+    together.hear_of_records(records.hear)
     delivery = Delivery(
         reader=site.reader,
         records=records,
@@ -158,10 +166,11 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     metrics.watch(lambda: [(counted.BUILD, (version(), platform.python_version()), 1)])
 
     def replace_site(others: Settings) -> list[str]:
-        site = Site.of(others, sources, dropped)
+        site = Site.of(others, origins, dropped)
         # Nothing from here on can fail, so that all of it holds or nothing.
         bounds.update(site.bounds)
         freshness.update(site.freshness)
+        rechecks.update(site.rechecks)
         media.delivery = replace(media.delivery, reader=site.reader)
         if pages.playground:
             pages.playground = replace(pages.playground, tree=site.tree, links=site.links)
@@ -178,7 +187,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
             closing.callback(tracing.close)
             await closing.enter_async_context(together.running())
             closing.push_async_callback(store.close)
-            closing.push_async_callback(_close_all, sources)
+            closing.push_async_callback(origins.close)
             closing.callback(shrunk.close)
             closing.push_async_callback(_close_all, dropped)
             for pool in pools.values():
@@ -216,7 +225,9 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     edge = Edge(routed, recent, media.renew, metrics=metrics, limiter=limiter, unlimited=paths, compressed=texts)
     edge.addresses, edge.manners = site.addresses, site.manners
     larger = {(b"PUT", ui.DROPPED.encode()): pages.playground.drops.most_bytes} if pages.playground else {}
-    return Application(edge, media, metrics, recent, pools, budget, larger, replace_site, crowd, running, phase)
+    return Application(
+        edge, media, metrics, recent, pools, budget, origins, larger, replace_site, crowd, running, phase
+    )
 
 
 def version() -> str:
@@ -230,6 +241,18 @@ def version() -> str:
 async def _close_all(sources: Mapping[Any, Closed]) -> None:
     for source in sources.values():
         await source.close()
+
+
+def _origins(settings: Settings, metrics: Metrics) -> Origins:
+    trouble = Notices("proxy.sources.copies").trouble
+    copies = Copies(settings.cache / "originals" if settings.cache else None, int(settings.originals_bytes), trouble)
+    metrics.watch_store("originals", copies.stats)
+
+    def told(mount: str, outcome: str, size: int) -> None:
+        metrics.count(counted.FETCHES, mount or "/", outcome)
+        metrics.count(counted.FETCHED_BYTES, mount or "/", by=size)
+
+    return Origins(copies, told)
 
 
 def _store(settings: Settings, budget: Budget, metrics: Metrics, together: Together) -> TieredStore:

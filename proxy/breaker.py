@@ -32,6 +32,11 @@ class Breaker:
             return "closed"
         return "half-open" if self._trying or self._clock() >= self._until else "open"
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether the last attempt has failed, and too few before it to open."""
+        return 0 < self._row < self._most
+
     @contextmanager
     def attempt(self, *failures: type[Exception]) -> Iterator[None]:
         """The block is one attempt. Raises BreakerOpen instead of beginning it while the breaker is open.

@@ -31,6 +31,7 @@ ERROR_AGES: Final = {
     502: 0,
     503: 0,
     504: 0,
+    508: 0,
 }
 
 REDIRECT: Final = "private, max-age=60"

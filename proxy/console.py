@@ -26,11 +26,14 @@ def settings_of(config: Path | None, **overrides: Any) -> "Settings":
 
 def secrets(settings: "Settings") -> list[str]:
     """All that the log must not show."""
+    from proxy.settings.origins import secrets_of
+
     tokens = [settings.admin_token] if settings.admin_token else []
-    others = [address for address in (settings.redis, *(tier.address for tier in settings.results)) if address]
+    addresses = [settings.redis, *(tier.address for tier in settings.results)]
     return [
         *(secret.get_secret_value() for secret in (*(key.secret for key in settings.keys), *tokens)),
-        *(address.password for address in others if address.password),
+        *(address.password for address in addresses if address and address.password),
+        *(secret for mount in settings.mounts.values() for secret in secrets_of(mount)),
     ]
 
 

@@ -61,6 +61,8 @@ TABLE: Final[dict[type[Refusal] | type[SigningError], Row]] = {
     failures.OriginFailed: Row(502, "The origin failed"),
     failures.OriginTimedOut: Row(504, "The origin did not answer in time"),
     failures.RateLimited: Row(429, "Too many requests"),
+    failures.NoRoom: Row(503, "No room for the original", retry_after=5),
+    failures.Looped: Row(508, "The request goes round in a circle"),
     failures.Busy: Row(503, "Too busy"),
     failures.Preempted: Row(503, "Too busy"),
     failures.TimedOut: Row(503, "The work took too long"),

@@ -41,6 +41,18 @@ class OriginTimedOut(Refusal):
     code = "origin_timed_out"
 
 
+class NoRoom(Refusal):
+    """This machine has no room for a copy of the original."""
+
+    code = "no_room"
+
+
+class Looped(Refusal):
+    """The request comes from a server like this one that fetches an original, which would go on in a circle."""
+
+    code = "looped"
+
+
 @dataclass(eq=False)
 class Busy(Refusal):
     """More work waits than can be done in time."""

@@ -39,7 +39,7 @@ def _places(settings: Settings) -> str:
 def _tries(settings: Settings, base: str) -> list[str]:
     """Three renditions of the first picture that is found."""
     for name, mount in settings.mounts.items():
-        found = _pictures(mount.url)
+        found = _pictures(mount.folder) if mount.folder else []
         if found:
             keys = [found[number % len(found)] for number in range(len(TRIES))]
             sources = [f"{name}/{key}" if name else key for key in keys]

@@ -48,6 +48,12 @@ ESTIMATED_SECONDS: Final = Metric(
 )
 ORIGIN_REQUESTS: Final = Metric("darkroom_origin_requests_total", "counter", "Originals read.", ("mount",))
 ORIGIN_BYTES: Final = Metric("darkroom_origin_bytes_total", "counter", "Bytes of originals read.", ("mount",))
+FETCHES: Final = Metric(
+    "darkroom_fetches_total", "counter", "Originals fetched from elsewhere, by what became of it.", ("mount", "outcome")
+)
+FETCHED_BYTES: Final = Metric(
+    "darkroom_fetched_bytes_total", "counter", "Bytes of originals fetched from elsewhere.", ("mount",)
+)
 SAVED_BYTES: Final = Metric(
     "darkroom_saved_bytes_total", "counter", "Bytes that results are smaller than their originals.", ("format",)
 )
@@ -110,6 +116,8 @@ METRICS: Final = (
     ESTIMATED_SECONDS,
     ORIGIN_REQUESTS,
     ORIGIN_BYTES,
+    FETCHES,
+    FETCHED_BYTES,
     SAVED_BYTES,
     WORKERS,
     WORKER_STARTS,

@@ -5,47 +5,51 @@ import copy
 import hashlib
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Protocol
 
 from cachetools import LRUCache
 
+from proxy.failures import Forbidden, NoSuchOriginal
 from proxy.flights import Flights
+from proxy.record import Recheck, Record
 from proxy.sources.mounts import Mounted
-from proxy.sources.source import Original, Stat
+from proxy.sources.source import Original, Stat, Versioned, open_known
 from proxy.stores.result import Result, Store
 from transforms.errors import BadOriginal, OriginalTooLarge, Refusal, UnsupportedFormat
 from transforms.headers import Header, read_header
 from transforms.limits import Limits
 
 REMEMBERED = 50_000
-RECHECKED_AFTER = 2.0
-"""Seconds for which an original is believed to be the same without asking its source again."""
 PATIENCE = 0.1
 """Seconds that somebody waits for a source to say that an original is still the same."""
 HELD_FOR = 86_400.0
 """Seconds for which an original is believed to be the same while its source cannot be asked."""
 
+KEPT_AGAIN_AFTER = 900.0
+"""Seconds after which it is written down anew that an original is still the same."""
+BRAKE = 1.0
+"""Seconds for which a source is not asked again for an original that it could not tell of, at most."""
+
 LASTING = (BadOriginal, OriginalTooLarge, UnsupportedFormat)
 """Refusals that hold for as long as the original stays the same."""
 
 
-@dataclass(frozen=True)
-class Record:
-    """An original's version, header and file; `refusal` says why it cannot be used, whatever is asked of it."""
+class Known(Protocol):
+    """Where records outlive the process, and where other machines may find them; it knows less, but never fails."""
 
-    version: str
-    size: int
-    modified: float | None
-    checked: float
-    """When its source last said that it is so."""
-    asked: float
-    """When its source was last asked."""
-    header: Header | None = None
-    refusal: Refusal | None = None
+    async def recall(self, mounted: Mounted) -> Record | None: ...
+
+    async def keep(self, mounted: Mounted, record: Record) -> None: ...
+
+    async def drop(self, mounted: Mounted) -> None: ...
 
 
 class Records:
-    """Records by original: in memory, and their headers in the store, where they outlive the process."""
+    """Records by original: in memory, and their headers in the store, where they outlive the process.
+
+    Those of originals elsewhere outlive it whole, so that what was made of them is served while their place is down.
+    """
 
     def __init__(
         self,
@@ -55,11 +59,21 @@ class Records:
         limits: Callable[[str], Limits],
         passing: tuple[type[Refusal], ...],
         clock: Callable[[], float],
+        recheck: Callable[[str], Recheck] = lambda _: Recheck(),
+        outliving: Known | None = None,
+        tell: Callable[[str, str, str], None] = lambda mount, key, version: None,
     ) -> None:
-        """`passing` are the refusals of sources that say nothing about the original: it may be there all the same."""
+        """`passing` are the refusals of sources that say nothing about the original: it may be there all the same.
+
+        `recheck` is by mount. `tell` is called with the mount, key and version of an original that has changed.
+        """
         self._store, self._flights, self._probe, self._limits = store, flights, probe, limits
         self._passing, self._clock = passing, clock
+        self._recheck, self._outliving, self._tell = recheck, outliving, tell
         self._records: LRUCache[tuple[str, str], Record] = LRUCache(REMEMBERED)
+        self._refused: LRUCache[tuple[str, str], tuple[float, Refusal]] = LRUCache(REMEMBERED)
+        self._doubted: LRUCache[tuple[str, str], bool] = LRUCache(REMEMBERED)
+        """Originals of which what is written down is not to be believed, until their source was asked."""
 
     async def find(self, mounted: Mounted) -> Record:
         """The record of an original, a few seconds old at most unless its source does not answer.
@@ -67,9 +81,11 @@ class Records:
         Raises what the source raises.
         """
         name = (mounted.name, mounted.key)
-        known = self._records.get(name)
-        now = self._clock()
-        if known and now - known.asked < RECHECKED_AFTER:
+        now, rule = self._clock(), self._recheck(mounted.name)
+        if rule.missing and (refused := self._refused.get(name)) and now < refused[0]:
+            raise copy.copy(refused[1])
+        known = self._records.get(name) or (None if name in self._doubted else await self._recalled(mounted))
+        if known and rule.holds(known, now):
             return known
         held = known if known and now - known.checked < HELD_FOR else None
         if held:
@@ -82,11 +98,32 @@ class Records:
         except (TimeoutError, Refusal) as error:
             if held and isinstance(error, (TimeoutError, *self._passing)):
                 return held
+            self._brake(name, error, now, rule)
             raise
+
+    def _brake(self, name: tuple[str, str], error: Exception, now: float, rule: Recheck) -> None:
+        """Have it refused from memory for a while."""
+        if isinstance(error, self._passing):
+            self._refused[name] = now + min(rule.missing, BRAKE), copy.copy(error)
+        elif isinstance(error, NoSuchOriginal | Forbidden):
+            self._refused[name] = now + rule.missing, copy.copy(error)
 
     def forget(self, mounted: Mounted) -> None:
         """Ask the source the next time, however short ago it was asked."""
-        self._records.pop((mounted.name, mounted.key), None)
+        name = (mounted.name, mounted.key)
+        self._records.pop(name, None)
+        self._refused.pop(name, None)
+        if self._outlives(mounted):
+            self._doubted[name] = True
+
+    def hear(self, mount: str, key: str, version: str) -> None:
+        """Ask the source the next time, unless this version is known: another server has seen it.
+
+        If the source cannot be asked then, what is known still holds.
+        """
+        known = self._records.get((mount, key))
+        if known and known.version != version:
+            self._records[mount, key] = replace(known, asked=0.0, fresh=0.0)
 
     async def header(self, mounted: Mounted) -> tuple[Record, Header]:
         """The record and the header of an original that can be used. Raises the refusal of one that cannot."""
@@ -102,28 +139,67 @@ class Records:
             stat = await mounted.source.stat(mounted.key)
             now = self._clock()
             if known and known.version == stat.version:
-                record = replace(known, checked=now, asked=now)
+                record = replace(known, checked=now, asked=now, fresh=stat.fresh)
             else:
                 record = await self._learn(mounted, stat)
         except self._passing:
             raise
         except Refusal:
             self.forget(mounted)
+            if known and self._outliving and self._outlives(mounted):
+                await self._outliving.drop(mounted)
             raise
-        self._records[mounted.name, mounted.key] = record
+        name = (mounted.name, mounted.key)
+        self._records[name] = record = await self._kept(mounted, record)
+        self._doubted.pop(name, None)
+        if known and known.version != record.version:
+            self._tell(*name, record.version)
+        return record
+
+    def _outlives(self, mounted: Mounted) -> bool:
+        """Whether its record is written down: where to ask its source takes more than a look at a disk."""
+        return self._outliving is not None and isinstance(mounted.source, Versioned)
+
+    async def _recalled(self, mounted: Mounted) -> Record | None:
+        """What was known of an original elsewhere before this process began, or is by another."""
+        if self._outliving is None or not self._outlives(mounted):
+            return None
+        record = await self._outliving.recall(mounted)
+        if record is None or (header := record.header) is None:
+            return None
+        now = self._clock()
+        record = replace(record, checked=min(record.checked, now), asked=min(record.asked, now))
+        try:
+            self._limits(mounted.name).check_original(header, moving=False)
+        except LASTING as refusal:
+            record = replace(record, header=None, refusal=copy.copy(refusal))
+        # Unless somebody has asked the source meanwhile.
+        return self._records.setdefault((mounted.name, mounted.key), record)
+
+    async def _kept(self, mounted: Mounted, record: Record) -> Record:
+        """The record, written down if that was not done lately."""
+        if self._outliving is None or not self._outlives(mounted) or record.checked - record.kept < KEPT_AGAIN_AFTER:
+            return record
+        record = replace(record, kept=record.checked)
+        if record.refusal:  # it is not to be said that the one before is still there
+            await self._outliving.drop(mounted)
+        else:
+            await self._outliving.keep(mounted, record)
         return record
 
     async def _learn(self, mounted: Mounted, stat: Stat) -> Record:
         key, limits = _key(mounted, stat.version), self._limits(mounted.name)
         record = self._record(stat)
         try:
-            if kept := await self._store.get(key):
+            # Where the record outlives the process, its header does so with it.
+            if kept := None if self._outlives(mounted) else await self._store.get(key):
                 header = Header.from_dict(dict(kept.meta))
             else:
                 # A worker's library may read all of a file to say how large the picture is.
                 limits.check_bytes("jpg" if limits.jpeg_bytes > limits.picture_bytes else "", stat.size)
-                original = await mounted.source.open(mounted.key)
-                record = self._record(original)  # it may be another by now
+                original = await open_known(mounted.source, mounted.key, stat.version)
+                if original.version != stat.version:  # it is another by now
+                    record = self._record(original)
                 header = await self._header(mounted, original)
             # Whether its frames are too many depends on what is asked of them.
             limits.check_original(header, moving=False)
@@ -134,12 +210,14 @@ class Records:
 
     def _record(self, found: Stat | Original) -> Record:
         now = self._clock()
-        return Record(found.version, found.size, found.modified, checked=now, asked=now)
+        fresh = found.fresh if isinstance(found, Stat) else 0.0
+        return Record(found.version, found.size, found.modified, checked=now, asked=now, fresh=fresh)
 
     async def _header(self, mounted: Mounted, original: Original) -> Header:
         header = await asyncio.to_thread(_read, original) or await self._probe(original)
-        key = _key(mounted, original.version)
-        await self._store.put(key, Result(header.to_dict(), b""), [source_tag(mounted)])
+        if not self._outlives(mounted):
+            key = _key(mounted, original.version)
+            await self._store.put(key, Result(header.to_dict(), b""), [source_tag(mounted)])
         return header
 
 

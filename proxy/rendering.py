@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from proxy.rendition import Rendition
 from proxy.shrunk import ShrunkOriginals, Turn
 from proxy.sources.mounts import Mounted
-from proxy.sources.source import Original
+from proxy.sources.source import Original, Versioned, open_known
 from proxy.stores.result import Result, Scratch, Store
 from proxy.workers.pool import Job, Reply
 from transforms.errors import BadOriginal, Refusal
@@ -39,10 +39,15 @@ class OriginalChanged(Exception):
 
 async def opened(mounted: Mounted, version: str) -> Original:
     """The original of this version. Raises OriginalChanged where it is another by now, and what the source raises."""
-    original = await mounted.source.open(mounted.key)
+    original = await open_known(mounted.source, mounted.key, version)
     if original.version != version:
         raise OriginalChanged
     return original
+
+
+async def _is_still(mounted: Mounted, version: str) -> bool:
+    """Whether an original that was just read is still the one that was opened, which copies are for ever."""
+    return isinstance(mounted.source, Versioned) or (await mounted.source.stat(mounted.key)).version == version
 
 
 class Pool(Protocol):
@@ -125,7 +130,7 @@ class Renderer:
         async with self.shrunk.turn(name, header, target, saves=saves, behind=rank > 0) as turn:
             reply, cost, fetched = await self._worked(rendition, grade, rank, turn)
         # The worker reads the file that was opened here, but nothing is kept of one that was written meanwhile.
-        if not turn.held and (await mounted.source.stat(mounted.key)).version != rendition.record.version:
+        if not turn.held and not await _is_still(mounted, rendition.record.version):
             if isinstance(reply.body, Path):
                 reply.body.unlink(missing_ok=True)
             raise OriginalChanged

@@ -9,7 +9,8 @@ from functools import cached_property
 from proxy.failures import NoSuchRendition
 from proxy.negotiation import Choice, bucket, choose
 from proxy.reading import Wanted
-from proxy.records import Record, source_tag
+from proxy.record import Record
+from proxy.records import source_tag
 from proxy.sources.mounts import Mounted
 from signing import is_leaf
 from transforms.errors import ConflictingOptions, InvalidOption

@@ -1,9 +1,8 @@
 """What may change while the server runs, made of the settings: keys, presets, mounts, rates, whom to believe."""
 
 import time
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 from proxy.caching import Freshness
@@ -11,15 +10,15 @@ from proxy.clients.addresses import Addresses
 from proxy.clients.buckets import Rate
 from proxy.clients.rates import Allowance, Rates
 from proxy.cors import Cors
+from proxy.origins import Origins
 from proxy.pages.links import Links
 from proxy.pages.originals import Tree
 from proxy.reading import Place, Reader
+from proxy.record import Recheck
 from proxy.rendition import Bounds
+from proxy.settings import REMOTE, Mount, Offer, Remote, Settings
 from proxy.settings import Rates as RateSettings
-from proxy.settings import Settings
-from proxy.settings.mounts import Mount as MountSettings
 from proxy.sources.dropped import DroppedSource
-from proxy.sources.file import FileSource
 from proxy.sources.mounts import Mounts
 from proxy.sources.source import Source
 from proxy.wire import Manners
@@ -37,6 +36,11 @@ RELOADED = frozenset(
 BRIEFLY = Freshness(60, 60, 0, 0, 60)
 """How long results of dropped files are kept by those who ask: their originals are there for a while only."""
 
+RECHECKED_ELSEWHERE = 60.0
+"""Seconds after which a place elsewhere is asked whether an original is still the same, where it does not say."""
+MISSING_ELSEWHERE = 10.0
+"""Seconds for which an original is believed to be missing there."""
+
 
 @dataclass(frozen=True)
 class Site:
@@ -45,6 +49,7 @@ class Site:
     reader: Reader
     bounds: Mapping[str, Bounds]
     freshness: Mapping[str, Freshness]
+    rechecks: Mapping[str, Recheck]
     tree: Tree
     links: Links
     rates: Rates
@@ -52,33 +57,34 @@ class Site:
     addresses: Addresses
 
     @classmethod
-    def of(
-        cls, settings: Settings, sources: MutableMapping[Path, FileSource], dropped: Mapping[str, DroppedSource]
-    ) -> Self:
-        """Raises BadKey, and OSError and ValueError for mounts that cannot be served; `sources` are those in use."""
+    def of(cls, settings: Settings, origins: Origins, dropped: Mapping[str, DroppedSource]) -> Self:
+        """Raises BadKey, and OSError and ValueError for mounts that cannot be served; `origins` are those in use."""
         ring = KeyRing.read([key.secret.get_secret_value() for key in settings.keys]) if settings.keys else None
-        folders = {name: mount.url for name, mount in settings.mounts.items()}
-        opened = {folder: sources.get(folder) or FileSource(folder) for folder in folders.values()}
-        table: dict[str, Source] = {name: opened[folder] for name, folder in folders.items()}
-        mounts = Mounts({**table, **dropped}, looks_like_step=looks_like_step)
+        sources = origins.named(settings)
+        table: dict[str, Source] = {name: sources[name] for name in settings.mounts}
+        mounts = Mounts({**table, **dropped}, looks_like_step=looks_like_step, remote=sources.get(REMOTE))
+        offers: dict[str, Mount | Remote] = {
+            **settings.mounts,
+            **({REMOTE: settings.remote} if settings.remote else {}),
+        }
         reader = Reader(
             ring,
             {Key.read(key.secret.get_secret_value()).kid: key.policy for key in settings.keys},
             settings.presets,
             mounts,
-            {name: _place(mount) for name, mount in settings.mounts.items()},
+            {name: _place(offer) for name, offer in offers.items()},
             open_to_all=settings.unsigned or ring is None,
             clock=time.time,
         )
         site = cls(
             reader,
             {
-                name: Bounds(Limits(**settings.limits_of(mount).model_dump()), settings.gps == "keep")
-                for name, mount in settings.mounts.items()
+                name: Bounds(Limits(**settings.limits_of(offer).model_dump()), settings.gps == "keep")
+                for name, offer in offers.items()
             }
             | {name: Bounds(Limits(**settings.limits.model_dump()), settings.gps == "keep") for name in dropped},
-            {name: _freshness(settings, mount) for name, mount in settings.mounts.items()}
-            | dict.fromkeys(dropped, BRIEFLY),
+            {name: _freshness(settings, offer) for name, offer in offers.items()} | dict.fromkeys(dropped, BRIEFLY),
+            {name: _recheck(offer) for name, offer in offers.items()} | dict.fromkeys(dropped, Recheck()),
             Tree(mounts, tuple(settings.mounts)),
             Links(ring, settings.presets),
             _rates(settings),
@@ -93,7 +99,7 @@ class Site:
             ),
             Addresses(settings.trusted_proxies),
         )
-        sources.update(opened)
+        origins.keep(sources.values())
         return site
 
 
@@ -112,7 +118,7 @@ def _rates(settings: Settings) -> Rates:
     return Rates(allowance(settings.rates), {kid: allowance(policy.rates) for kid, policy in kids})
 
 
-def _place(mount: MountSettings) -> Place:
+def _place(mount: Offer) -> Place:
     return Place(
         public=mount.allowed if mount.policy == "public" else None,
         formats=mount.formats,
@@ -122,7 +128,15 @@ def _place(mount: MountSettings) -> Place:
     )
 
 
-def _freshness(settings: Settings, mount: MountSettings) -> Freshness:
+def _recheck(offer: Mount | Remote) -> Recheck:
+    """Folders are asked often, since that costs nothing; other places as they say, if nothing is set."""
+    own = offer.recheck
+    if isinstance(offer, Mount) and offer.folder:
+        return Recheck() if own is None else Recheck(own)
+    return Recheck(RECHECKED_ELSEWHERE if own is None else own, obeys=own is None, missing=MISSING_ELSEWHERE)
+
+
+def _freshness(settings: Settings, mount: Offer) -> Freshness:
     usual = settings.freshness
     return Freshness(
         max_age=int(usual.max_age if mount.max_age is None else mount.max_age),

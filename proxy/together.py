@@ -3,7 +3,9 @@
 A front without Redis does not load its library, which takes a tenth of a second and 8 MB.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 HANDED_OVER = 10.0
 """Seconds for which Redis keeps what is handed over; who waits for it takes it at once."""
+RECORD = "record"
 STATES = ("closed", "half-open", "open")
 
 
@@ -46,6 +49,7 @@ class Together:
         self._redis_bus: RedisBus | None = None
         self.redis: RedisClient | None = None
         """The one by which fronts work together, where there is one."""
+        self._telling: set[asyncio.Task[None]] = set()
         self.bus, self.table, self.locks = LocalBus(), LocalTable(), LocalLocks()
         if settings.redis:
             self._join(self._client(settings.redis), settings.redis_prefix)
@@ -68,6 +72,21 @@ class Together:
         self._metrics.watch(lambda: [(counted.RECEIVED, (), herd.received)])
         return herd
 
+    def tell_of_records(self, mount: str, key: str, version: str) -> None:
+        """Say that an original has changed to those who may not have noticed; nobody waits for it."""
+        telling = asyncio.create_task(self.bus.publish(RECORD, json.dumps([mount, key, version])))
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
+
+    def hear_of_records(self, hear: Callable[[str, str, str], None]) -> None:
+        """Have `hear` called with mount, key and version of what others have seen to change."""
+
+        def heard(text: str) -> None:
+            mount, key, version = map(str, json.loads(text))
+            hear(mount, key, version)
+
+        self.bus.listen(RECORD, heard)
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Connected, as soon as that can be; whoever starts does not wait for it."""
@@ -78,6 +97,8 @@ class Together:
                 self._redis_bus.start()
                 closing.push_async_callback(self._redis_bus.close)
             yield
+            if self._telling:
+                await asyncio.wait(self._telling)
 
     def _join(self, client: "RedisClient", prefix: str) -> None:
         from proxy.coordination.locks import RedisLocks

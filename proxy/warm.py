@@ -135,7 +135,8 @@ def _run(
     from proxy import log
     from proxy.app import build
     from proxy.budget import BudgetError
-    from proxy.sources.file import FileSource
+    from proxy.failures import OriginFailed
+    from proxy.sources.source import Named
     from proxy.warming import Warming
     from signing import Address, BadKey, Signer, SigningError, Unsigned
     from signing.request import Request
@@ -161,11 +162,10 @@ def _run(
     async def listed() -> list[str]:
         if mount is None:
             return []
-        source = FileSource(settings.mounts[mount].url)
-        try:
-            return [f"{mount}/{key}" if mount else key for key in await source.names("", MOST)]
-        finally:
-            await source.close()
+        source = application.origins.named(settings)[mount]
+        if not isinstance(source, Named):
+            raise OriginFailed(f"The originals of {mount or '/'} cannot be listed: name them, or say --urls.")
+        return [f"{mount}/{key}" if mount else key for key in await source.names("", MOST)]
 
     async def paths(originals: list[str]) -> AsyncIterator[bytes]:
         for original in originals:

@@ -143,10 +143,10 @@ async def _send(script: Script, body: bytes, writer: asyncio.StreamWriter) -> bo
 
 
 @contextmanager
-def origin(*hosts: str, tls: SSLContext | None = None) -> Iterator[Origin]:
-    """A site on these addresses of this machine, on one free port, in a thread of its own."""
+def origin(*hosts: str, port: int = 0, tls: SSLContext | None = None) -> Iterator[Origin]:
+    """A site on these addresses of this machine, on one port, in a thread of its own."""
     hosts = hosts or ("127.0.0.1",)
-    ready, made = threading.Event(), Origin(0)
+    ready, made = threading.Event(), Origin(port)
     loop = asyncio.new_event_loop()
     stopping: list[asyncio.Event] = []
 

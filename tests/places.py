@@ -1,21 +1,27 @@
 """Every kind of place that originals come from, made empty for one test: the contract's suite runs over this table."""
 
-import os
+import hashlib
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from proxy.s3.bucket import Bucket
 from proxy.s3.place import S3Place
+from proxy.sources.copies import Copies
 from proxy.sources.dropped import DroppedSource
 from proxy.sources.file import FileSource
+from proxy.sources.http.place import HttpPlace
+from proxy.sources.http.source import HttpSource
+from proxy.sources.originals import originals_of
 from proxy.sources.s3 import S3Source
-from proxy.sources.source import Original, Remote, Source, Stat
+from proxy.sources.source import Remote, Source
 from tests.conftest import corpus
+from tests.origin_stub import Script, origin
 from tests.seaweed import ACCESS_KEY, SECRET_KEY, Seaweed
 
 HOSTILE = [
@@ -39,20 +45,14 @@ class Place:
     """Whether the server that stands for the place in tests reads `a//b` as `a/b`, which others do not."""
 
 
-class Copied:
-    """A place elsewhere as a source, in the plainest way: every original is copied each time."""
-
-    def __init__(self, remote: Remote, scratch: Path) -> None:
-        self._remote, self._scratch = remote, scratch
-
-    async def stat(self, key: str) -> Stat:
-        return await self._remote.stat(key)
-
-    async def open(self, key: str) -> Original:
-        descriptor, name = tempfile.mkstemp(dir=self._scratch)
-        with os.fdopen(descriptor, "w+b") as file:
-            found = await self._remote.fetch(key, file)
-            return Original(Path(name), found.version, found.size, found.modified, os.dup(file.fileno()))
+@asynccontextmanager
+async def copied(remote: Remote, scratch: Path) -> AsyncIterator[Source]:
+    """A place elsewhere as the server uses it: by way of copies on this machine."""
+    copies = Copies(scratch / "copies", 64 << 20, lambda what, error: pytest.fail(f"{what}: {error}"))
+    source = originals_of(remote, "one", copies, lambda *_: None)
+    yield source
+    await source.close()
+    await copies.close()
 
 
 @asynccontextmanager
@@ -98,8 +98,25 @@ def s3_place(fast: bool) -> "Factory":
         async def write(key: str, body: bytes) -> None:
             await source.put(key, body)
 
-        yield Place(Copied(source, scratch), write, source, folds_slashes=True)
-        await source.close()
+        async with copied(source, scratch) as known:
+            yield Place(known, write, source, folds_slashes=True)
+
+    return made
+
+
+def http_place(validators: bool) -> "Factory":
+    @asynccontextmanager
+    async def made(request: pytest.FixtureRequest, scratch: Path) -> AsyncIterator[Place]:
+        with origin() as site:
+
+            async def write(key: str, body: bytes) -> None:
+                fields = {"ETag": f'"{hashlib.sha256(body).hexdigest()}"'} if validators else {}
+                site.scripts[f"/originals/{quote(key)}"] = Script(body, fields=fields)
+
+            url = f"http://127.0.0.1:{site.port}/originals/"
+            source = HttpSource(HttpPlace.read(url, private_networks=["127.0.0.1"]))
+            async with copied(source, scratch) as known:
+                yield Place(known, write, source)
 
     return made
 
@@ -111,8 +128,10 @@ PLACES: dict[str, Factory] = {
     "dropped": dropped_place,
     "s3 by boto3": s3_place(fast=False),
     "s3 by obstore": s3_place(fast=True),
+    "http": http_place(validators=True),
+    "http without validators": http_place(validators=False),
 }
 """One line for each kind; a server that it needs is a fixture of the session, asked for by name."""
 
-RANGED = ["s3 by boto3", "s3 by obstore"]
+RANGED = ["s3 by boto3", "s3 by obstore", "http"]
 """Those that can give a part."""

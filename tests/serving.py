@@ -224,7 +224,7 @@ def serving(
         )
     assert process.stdout
     first = process.stdout.readline()
-    place = re.search(r"http://\S+:(\d+)", first)
+    place = re.search(r".* http://\S+:(\d+)", first)  # behind the addresses of mounts
     if not place:
         with process:
             process.kill()

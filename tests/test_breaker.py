@@ -35,10 +35,11 @@ def test_it_opens_after_failures_in_a_row(breaker: Breaker) -> None:
     fail(breaker, 2)
     with breaker.attempt(OSError):
         pass
+    assert not breaker.doubtful
     fail(breaker, 2)
-    assert breaker.state == "closed"
+    assert (breaker.state, breaker.doubtful) == ("closed", True)
     fail(breaker)
-    assert breaker.state == "open"
+    assert (breaker.state, breaker.doubtful) == ("open", False)
     with pytest.raises(BreakerOpen), breaker.attempt(OSError):
         raise AssertionError("was let through")
     assert (breaker.failed, breaker.refused) == (5, 1)

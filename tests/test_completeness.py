@@ -13,7 +13,7 @@ import pytest
 
 from proxy.errors import INTERNAL_CODE, TABLE, code, row
 from proxy.metrics import METRICS, STORE, Metrics
-from proxy.settings import Freshness, Key, Mount, Policy, Rates, SettingInfo, Settings, every_setting
+from proxy.settings import Freshness, Key, Mount, Policy, Rates, Remote, SettingInfo, Settings, every_setting
 from proxy.settings import Limits as LimitSettings
 from proxy.stores.result import Stats
 from signing import SigningError
@@ -129,7 +129,8 @@ def test_every_error_is_raised_somewhere() -> None:
 RECEIVERS: dict[type, set[str]] = {
     Settings: {"settings", "others"},
     Freshness: {"usual", "settings.freshness"},
-    Mount: {"mount"},
+    Mount: {"mount", "offer"},
+    Remote: {"settings.remote"},
     Key: {"key"},
     Policy: {"rule", "policy"},
     Rates: {"rates"},
@@ -156,7 +157,7 @@ def used() -> set[tuple[type, str]]:
     }
     read = {(table, name) for table, called in RECEIVERS.items() for value, name in outside if value in called}
     for table in RECEIVERS:
-        for name, member in vars(table).items():
+        for name, member in inspect.getmembers_static(table):
             function = member.fget if isinstance(member, property) else member
             if (table, name) in read and inspect.isfunction(function):
                 inside = attributes(ast.parse(textwrap.dedent(inspect.getsource(function))))
@@ -175,6 +176,7 @@ def place(info: SettingInfo) -> tuple[type, str]:
         "keys[].policy.rates": Rates,
         "rates": Rates,
         "mounts.<name>": Mount,
+        "remote": Remote,
         "limits": LimitSettings,
         "freshness": Freshness,
     }

@@ -51,7 +51,7 @@ AROUND = ("", "w_9", "h_9,w_9", "c_fill,h_9,w_9", "g_auto,h_9,w_9", "c_thumb,g_a
 """What an option may need beside it in its step; one that is only mentioned is read with some of these."""
 
 OPTION_NAMES = {option_name(letter) for operation in PIPELINE for letter, _ in operation.letters()}
-OTHER_NAMES = {"$", *(f"{name}_" for name in (*RESERVED, "e", "fl", "t", "sig", "exp", "kid", "sc"))}
+OTHER_NAMES = {"$", "at_once", *(f"{name}_" for name in (*RESERVED, "e", "fl", "t", "sig", "exp", "kid", "sc"))}
 
 AS_EXAMPLES_OF_REFUSALS = {"ab_2024": "unknown_option", "w_auto": "invalid_option"}
 """Steps that the text quotes because they are refused."""

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import itertools
+import json
 import secrets
 import signal
 import time
@@ -14,15 +15,18 @@ from typing import Any
 import psutil
 import pytest
 
+from proxy.addresses import RedisAddress
 from proxy.coordination.local import LocalLocks
+from proxy.coordination.redis import RedisBus
 from proxy.failures import Busy
 from proxy.herd import Handover, Herd
+from proxy.redis import RedisClient
 from proxy.stores.memory import MemoryStore
 from proxy.stores.result import Result
 from tests import pictures
 from tests.redis_server import RedisServer, redis_server
 from tests.seaweed import ACCESS_KEY, SECRET_KEY, Seaweed
-from tests.serving import Reply, Server, fetch, serving, wait_until
+from tests.serving import PATIENCE, Reply, Server, fetch, serving, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -194,6 +198,29 @@ async def test_a_crowd_before_three_servers_has_each_picture_made_once(
         several = await asyncio.gather(*(crowd(servers, f"/w_500,f_webp/{n}.jpg", 9) for n in range(10)))
         assert {reply.status for replies in several for reply in replies} == {200}
         assert total(servers, "darkroom_transforms_total") == 11
+
+
+async def test_a_server_hears_of_an_original_that_another_has_seen_to_change(
+    tmp_path: Path, redis: RedisServer
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(pictures.encoded(pictures.flat(pictures.RED, 80, 60), "png"))
+    heard: list[str] = []
+    client = RedisClient(RedisAddress.read(redis.url), PATIENCE)
+    bus = RedisBus(client, "records:")
+    bus.listen("record", heard.append)
+    bus.start()
+    with fronts(folder, tmp_path, redis, 2, redis_prefix="records:") as servers:
+        await begun(lambda: bus.connected)
+        first = [server.ask("/w_20,f_png/a.png")["etag"] for server in servers]
+        (folder / "a.png").write_bytes(pictures.encoded(pictures.flat(pictures.RED, 40, 30), "png"))
+        await begun(lambda: servers[0].ask("/w_20,f_png/a.png")["etag"] != first[0])
+        await begun(lambda: heard)
+        assert json.loads(heard[0])[:2] == ["", "a.png"]
+        await begun(lambda: servers[1].ask("/w_20,f_png/a.png")["etag"] != first[1])
+    await bus.close()
+    await client.close()
 
 
 async def test_a_server_killed_at_work_is_followed_by_another(photos: Path, tmp_path: Path, redis: RedisServer) -> None:

@@ -21,13 +21,14 @@ RULES: dict[str, set[str]] = {
     # The seams and leaves of the proxy do not know each other.
     "proxy.app": {"*"},
     "proxy.site": {  # a part of it
-        "proxy.caching", "proxy.clients", "proxy.cors", "proxy.pages", "proxy.reading", "proxy.rendition",
-        "proxy.settings", "proxy.sources", "proxy.wire", "signing", "transforms",
+        "proxy.caching", "proxy.clients", "proxy.cors", "proxy.origins", "proxy.pages", "proxy.reading", "proxy.record",
+        "proxy.rendition", "proxy.settings", "proxy.sources", "proxy.wire", "signing", "transforms",
     },
     "proxy.together": {  # another
         "proxy.addresses", "proxy.coordination", "proxy.herd", "proxy.metrics", "proxy.redis", "proxy.s3",
         "proxy.settings", "proxy.stores",
     },
+    "proxy.origins": {"proxy.s3", "proxy.settings", "proxy.sources"},  # another
     "proxy.__main__": {"*"},
     "proxy.warm": {"*"},
     "proxy.console": {"typer", "proxy.settings"},
@@ -76,16 +77,20 @@ RULES: dict[str, set[str]] = {
         "proxy.rendition", "proxy.shrunk", "proxy.sources", "proxy.stores", "proxy.workers", "transforms",
     },
     "proxy.rendition": {
-        "proxy.failures", "proxy.negotiation", "proxy.reading", "proxy.records", "proxy.sources", "signing",
-        "transforms",
+        "proxy.failures", "proxy.negotiation", "proxy.reading", "proxy.record", "proxy.records", "proxy.sources",
+        "signing", "transforms",
     },
     "proxy.reading": {"cachetools", "proxy.failures", "proxy.policy", "proxy.sources", "signing", "transforms"},
-    "proxy.records": {"cachetools", "proxy.flights", "proxy.sources", "proxy.stores", "transforms"},
+    "proxy.records": {
+        "cachetools", "proxy.failures", "proxy.flights", "proxy.record", "proxy.sources", "proxy.stores", "transforms",
+    },
+    "proxy.record": {"transforms"},
+    "proxy.known": {"proxy.record", "proxy.records", "proxy.sources", "proxy.stores", "transforms"},
     "proxy.policy": {"proxy.failures", "transforms"},
     "proxy.sources.http": {
         "cachetools", "httpcore", "httpcore2", "idna", "structlog", "proxy.breaker", "proxy.failures", "proxy.sources",
     },
-    "proxy.sources": {"proxy.failures", "proxy.s3", "signing"},
+    "proxy.sources": {"proxy.failures", "proxy.flights", "proxy.s3", "signing"},
     "proxy.stores": {"cachetools", "structlog", "proxy.breaker", "proxy.redis", "proxy.s3"},
     "proxy.s3": {"boto3", "botocore", "urllib3", "obstore", "proxy.breaker"},
     "proxy.flights": {"proxy.failures"},
@@ -107,7 +112,8 @@ RULES: dict[str, set[str]] = {
     },
     "proxy.budget": {"proxy.settings"},
     "proxy.doctor": {
-        "proxy.addresses", "proxy.budget", "proxy.redis", "proxy.settings", "proxy.workers", "signing", "transforms",
+        "proxy.addresses", "proxy.budget", "proxy.failures", "proxy.origins", "proxy.redis", "proxy.s3",
+        "proxy.settings", "proxy.sources", "proxy.workers", "signing", "transforms",
     },
     "proxy": set(),
 }

@@ -2,19 +2,25 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from proxy.failures import NoSuchOriginal, OriginFailed, OriginTimedOut
 from proxy.flights import Flights
-from proxy.records import HELD_FOR, PATIENCE, RECHECKED_AFTER, Records
+from proxy.known import StoredRecords
+from proxy.record import Recheck
+from proxy.records import HELD_FOR, PATIENCE, Records
+from proxy.sources.copies import Copies
 from proxy.sources.file import FileSource
 from proxy.sources.mounts import Mounted
+from proxy.sources.originals import Originals
 from proxy.sources.source import Original, Stat
 from proxy.stores.memory import MemoryStore
+from proxy.stores.result import Result
 from tests import pictures
+from tests.elsewhere import Elsewhere
 from transforms.errors import DamagedOriginal, OriginalTooLarge, TooManyPixels, UnsupportedFormat
 from transforms.headers import Header
 from transforms.limits import Limits
@@ -57,7 +63,7 @@ class Place:
         self.limits = Limits()
         self.records = self.fresh()
 
-    def fresh(self) -> Records:
+    def fresh(self, tell: Callable[[str, str, str], None] = lambda mount, key, version: None) -> Records:
         async def probe(original: Original) -> Header:
             self.probed += 1
             await asyncio.sleep(0.01)
@@ -70,6 +76,7 @@ class Place:
             lambda _: self.limits,
             passing=(OriginFailed, OriginTimedOut),
             clock=self.clock,
+            tell=tell,
         )
 
     def mounted(self, key: str = "a.png") -> Mounted:
@@ -108,12 +115,12 @@ async def test_a_source_is_asked_every_few_seconds(place: Place) -> None:
     for _ in range(3):
         await place.records.find(place.mounted())
     assert place.source.asked == 1
-    place.clock.now += RECHECKED_AFTER + 0.1
+    place.clock.now += Recheck().every + 0.1
     old = await place.records.find(place.mounted())
     assert place.source.asked == 2
     place.write(pictures.encoded(pictures.flat(width=61), "png"))
     assert await place.records.find(place.mounted()) == old
-    place.clock.now += RECHECKED_AFTER + 0.1
+    place.clock.now += Recheck().every + 0.1
     new, header = await place.records.header(place.mounted())
     assert new.version != old.version
     assert header.width == 61
@@ -126,9 +133,39 @@ async def test_who_finds_it_changed_can_have_it_asked_at_once(place: Place) -> N
     assert (await place.records.find(place.mounted())).version != old.version
 
 
+async def test_what_one_server_sees_to_change_another_asks_for_at_once(place: Place) -> None:
+    other = place.fresh()
+    one = place.fresh(tell=other.hear)
+    before = await one.find(place.mounted())
+    place.clock.now += Recheck().every + 0.1
+    assert (await other.find(place.mounted())).version == before.version
+    place.write(pictures.encoded(pictures.flat(width=30, height=20), "png"))
+    after = await one.find(place.mounted())
+    assert after.version != before.version
+    asked = place.source.asked
+    assert (await other.find(place.mounted())).version == after.version
+    # Once told it knows; to hear of what it knows, or of what it never knew, changes nothing.
+    other.hear("photos", "a.png", after.version)
+    other.hear("photos", "b.png", after.version)
+    await other.find(place.mounted())
+    assert place.source.asked == asked + 1
+
+
+async def test_what_another_server_sees_fails_nobody_whose_source_is_down(place: Place) -> None:
+    before = await place.records.find(place.mounted())
+
+    async def fail() -> None:
+        raise OriginFailed("down")
+
+    place.source.before = fail
+    place.records.hear("photos", "a.png", "another version")
+    assert (await place.records.find(place.mounted())).version == before.version
+    assert place.source.asked == 2
+
+
 async def test_a_source_that_hangs_holds_up_nobody_who_knows(place: Place) -> None:
     known = await place.records.find(place.mounted())
-    place.clock.now += RECHECKED_AFTER + 0.1
+    place.clock.now += Recheck().every + 0.1
     answering = asyncio.Event()
 
     async def hang() -> None:
@@ -162,7 +199,7 @@ async def test_an_original_is_believed_for_a_day_while_its_source_is_down(
     known = await place.records.find(place.mounted())
     place.source.before = fail
     for _ in range(3):
-        place.clock.now += RECHECKED_AFTER + 0.1
+        place.clock.now += Recheck().every + 0.1
         assert (await place.records.find(place.mounted())).version == known.version
         assert (await place.records.find(place.mounted())).version == known.version
     assert place.source.asked == 4  # once for each time, however many want to know
@@ -178,7 +215,7 @@ async def test_an_original_is_believed_for_a_day_while_its_source_is_down(
 async def test_an_original_that_is_gone_is_gone(place: Place) -> None:
     await place.records.find(place.mounted())
     (place.root / "a.png").unlink()
-    place.clock.now += RECHECKED_AFTER + 0.1
+    place.clock.now += Recheck().every + 0.1
     for _ in range(2):
         with pytest.raises(NoSuchOriginal):
             await place.records.find(place.mounted())
@@ -213,7 +250,7 @@ async def test_another_version_of_what_could_not_be_used_may_be_better(place: Pl
     with pytest.raises(UnsupportedFormat):
         await place.records.header(place.mounted())
     place.write(pictures.encoded(pictures.flat(width=62), "png"))
-    place.clock.now += RECHECKED_AFTER + 0.1
+    place.clock.now += Recheck().every + 0.1
     assert (await place.records.header(place.mounted()))[1].width == 62
 
 
@@ -221,3 +258,170 @@ async def test_the_frames_of_an_animation_are_no_reason_to_refuse_it_outright(pl
     place.limits = Limits(frames=2)
     place.write(pictures.animated("gif"), "a.gif")
     assert (await place.records.header(place.mounted("a.gif")))[1].frames >= 3
+
+
+class Far:
+    """Records of a place elsewhere, made anew as often as a test wants; nothing but the store outlives them."""
+
+    def __init__(self) -> None:
+        self.remote = Elsewhere({"a.png": pictures.encoded(pictures.flat(width=60, height=40), "png")})
+        self.clock, self.store = Clock(), MemoryStore(1 << 20)
+        self.copies = Copies(None, 0, lambda *_: None)
+        self.rule = Recheck(60.0, obeys=True, missing=10.0)
+        self.records = self.fresh()
+
+    def fresh(self) -> Records:
+        self.source = Originals(self.remote, "here", self.copies, lambda *_: None)
+
+        async def probe(_: Original) -> Header:
+            raise AssertionError("its header takes no library")
+
+        return Records(
+            self.store,
+            Flights(),
+            probe,
+            lambda _: Limits(),
+            passing=(OriginFailed, OriginTimedOut),
+            clock=self.clock,
+            recheck=lambda _: self.rule,
+            outliving=StoredRecords(self.store),
+        )
+
+    async def width(self, records: Records | None = None, key: str = "a.png") -> int:
+        return (await (records or self.records).header(self.mounted(key)))[1].width
+
+    def mounted(self, key: str = "a.png") -> Mounted:
+        return Mounted("far", self.source, key)
+
+    def write(self, width: int) -> None:
+        self.remote.originals["a.png"] = pictures.encoded(pictures.flat(width=width, height=40), "png")
+
+
+@pytest.fixture
+async def far() -> AsyncIterator[Far]:
+    made = Far()
+    yield made
+    await made.copies.close()
+
+
+async def test_what_is_known_of_an_original_elsewhere_outlives_the_process(far: Far) -> None:
+    assert await far.width() == 60
+    far.clock.now += 30
+    assert await far.width(far.fresh()) == 60
+    assert (far.remote.asked, far.remote.fetched) == (1, 1)
+    far.write(61)
+    far.clock.now += 31
+    assert await far.width(far.fresh()) == 61
+    assert await far.width(far.fresh()) == 61
+    assert (far.remote.asked, far.remote.fetched) == (2, 2)
+
+
+async def test_it_is_believed_for_a_day_after_a_restart_while_its_place_is_down(far: Far) -> None:
+    await far.width()
+    far.remote.down = True
+    far.clock.now += HELD_FOR - 10
+    later = far.fresh()
+    for _ in range(10):
+        assert await far.width(later) == 60
+    assert far.remote.asked == 2  # and not again within a minute
+    far.clock.now += 61
+    with pytest.raises(OriginFailed):
+        await far.width(later)
+
+
+async def test_that_an_original_is_still_the_same_is_written_down_now_and_then(far: Far) -> None:
+    await far.width()
+    for _ in range(20):
+        far.clock.now += 0.9 * HELD_FOR
+        assert await far.width() == 60
+    far.remote.down = True
+    far.clock.now += 0.9 * HELD_FOR
+    assert await far.width(far.fresh()) == 60
+
+
+async def test_an_original_that_is_gone_is_not_believed_after_a_restart(far: Far) -> None:
+    await far.width()
+    body = far.remote.originals.pop("a.png")
+    far.clock.now += 61
+    with pytest.raises(NoSuchOriginal):
+        await far.width()
+    far.remote.down = True
+    with pytest.raises(OriginFailed):
+        await far.width(far.fresh())
+    far.remote.down, far.remote.originals["a.png"] = False, body
+    assert await far.width(far.fresh()) == 60
+
+
+async def test_what_cannot_be_used_any_more_is_not_believed_after_a_restart(far: Far) -> None:
+    await far.width()
+    far.remote.originals["a.png"] = b"I am not a picture."
+    far.clock.now += 61
+    with pytest.raises(UnsupportedFormat):
+        await far.width()
+    far.remote.down = True
+    with pytest.raises(OriginFailed):
+        await far.width(far.fresh())
+
+
+@pytest.mark.parametrize(
+    ("fresh", "obeys", "expected"), [(0, True, 60), (300, True, 300), (5, True, 5), (5, False, 60)]
+)
+async def test_a_place_is_asked_again_as_it_says_or_as_is_set(
+    far: Far, fresh: float, obeys: bool, expected: float
+) -> None:
+    far.remote.fresh, far.rule = fresh, Recheck(60.0, obeys=obeys)
+    await far.width()
+    for asked in (1, 2, 3):
+        far.clock.now += expected - 0.1
+        await far.width()
+        assert far.remote.asked == asked
+        far.clock.now += 0.2
+        await far.width()
+        assert far.remote.asked == asked + 1
+
+
+async def test_an_original_that_is_missing_is_asked_for_every_ten_seconds(far: Far) -> None:
+    async def all_refused() -> None:
+        found = await asyncio.gather(
+            *(far.records.find(far.mounted("no.png")) for _ in range(5000)), return_exceptions=True
+        )
+        assert all(isinstance(refusal, NoSuchOriginal) for refusal in found)
+
+    for _ in range(2):
+        await all_refused()
+    assert far.remote.asked == 1
+    far.clock.now += 10.1
+    await all_refused()
+    assert far.remote.asked == 2
+    far.remote.originals["no.png"] = far.remote.originals["a.png"]
+    far.clock.now += 10.1
+    assert await far.width(key="no.png") == 60
+
+
+async def test_a_place_that_is_down_is_asked_for_an_unknown_original_once_in_a_second(far: Far) -> None:
+    far.remote.down = True
+    for asked in (1, 2):
+        for _ in range(100):
+            with pytest.raises(OriginFailed):
+                await far.width()
+        assert far.remote.asked == asked
+        far.clock.now += 1.1
+    far.remote.down = False
+    assert await far.width() == 60
+
+
+async def test_what_was_written_down_is_no_answer_to_doubt(far: Far) -> None:
+    await far.width()
+    far.write(61)
+    far.records.forget(far.mounted())
+    assert await far.width() == 61
+    assert await far.width(far.fresh()) == 61
+
+
+async def test_a_record_of_another_age_is_none(far: Far) -> None:
+    await far.width()
+    known = StoredRecords(far.store)
+    (key,) = [key for key in far.store._kept if "version" in (await far.store.get(key)).meta]  # type: ignore[union-attr]
+    await far.store.put(key, Result({"version": "1", "header": "png"}, b""))
+    assert await known.recall(far.mounted()) is None
+    assert await far.width(far.fresh()) == 60

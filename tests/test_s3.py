@@ -64,8 +64,8 @@ def test_an_address_and_options_make_a_place() -> None:
 
 
 def test_what_an_option_says_wins_over_the_address_and_that_over_what_is_usual() -> None:
-    place = S3Place.read("s3://b?region=there&retries=1", {"retries": 0, "at_once": 3}, region="here")
-    assert (place.region, place.retries, place.at_once) == ("here", 1, 3)
+    place = S3Place.read("s3://b?region=there&retries=1", {"retries": 0, "connections": 3}, region="here")
+    assert (place.region, place.retries, place.connections) == ("here", 1, 3)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_server_of_its_own_has_its_buckets_in_the_path() -> None:
         ("s3://b?total_seconds=nan", {}, "above 0"),
         ("s3://b?connect_seconds=0", {}, "above 0"),
         ("s3://b?retries=-1", {}, "a whole number"),
-        ("s3://b?at_once=0", {}, "1 or more"),
+        ("s3://b?connections=0", {}, "1 or more"),
         ("s3://b?etags=weak", {}, "md5 or opaque"),
         ("s3://b", {"access_key": "hidden"}, "belong together"),
         ("s3://b", {"session_token": "hidden"}, "belong together"),
@@ -255,7 +255,7 @@ async def test_metadata_and_media_type_come_back(source: S3Source) -> None:
     about = await source.about("film.mp4")
     assert (about.content_type, dict(about.metadata)) == ("video/mp4", {"taken-at": "2026-01-01"})
     assert about.stat == await source.stat("film.mp4")
-    assert about.stat.version == put.version
+    assert (about.stat.version, about.stat.size) == (put.version, put.size)
     assert await fetched(source, "film.mp4") == b"a film"
 
 
@@ -277,7 +277,7 @@ async def test_what_should_be_new_is_not_written_over_another(source: S3Source) 
 async def test_copies_and_deletions(source: S3Source) -> None:
     key, to = "a b+%é.jpg", "copy of+%é.jpg"
     put = await source.put(key, b"cat", content_type="image/jpeg")
-    await source.copy(key, to)
+    assert await source.copy(key, to) == await source.stat(to)
     assert await fetched(source, to) == b"cat"
     assert (await source.about(to)).content_type == "image/jpeg"
     with pytest.raises(OriginFailed):
@@ -377,7 +377,9 @@ async def test_a_bucket_that_is_not_there_has_no_originals(seaweed_server: Seawe
     source = S3Source(s3_bucket(seaweed_server, fast=fast, url=seaweed_server.url(bucket="nowhere")))
     with pytest.raises(NoSuchOriginal):
         await source.stat("cat.jpg")
-    with pytest.raises(OriginFailed):
+    with pytest.raises(NoSuchOriginal):
+        await source.fetch("cat.jpg", io.BytesIO())
+    with pytest.raises(NoSuchOriginal):
         await source.listing("", 10, is_jpeg)
     await source.close()
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
+from proxy.console import secrets
 from proxy.settings import (
     Key,
     Mount,
@@ -186,15 +187,26 @@ def test_an_error_names_the_variable_what_was_expected_and_what_came(environ: di
         ("port = true", "port: expected a number, got true"),
         ("recycle_rss = true", "recycle_rss: expected a size such as 512MiB or 10MB, got true"),
         ("presets = 7", "presets: expected a table, got 7"),
-        ("mounts = []", "mounts: expected a table of mounts or one folder, got a list"),
+        ("mounts = []", "mounts: expected a table of mounts or one place, got a list"),
         ('config = "other.toml"', "config: cannot be set in the file"),
         ("port = x", "darkroom.toml' is not TOML: Invalid value (at line 1, column 8)"),
         ('presets = {t_card = "w_6"}', "the preset 't_card' is named without its t_: 'card'"),
         ('presets = {"a,b" = "w_6"}', "'a,b' cannot name a preset"),
         (
-            'mounts = {photos = "s3://bucket"}',
-            "mounts.photos.url: only folders can be mounted (/path or file:/path), not s3:",
+            'mounts = {photos = "ftp://bucket"}',
+            "mounts.photos.url: ftp: addresses cannot be mounted; a folder (/path or file:/path), s3://bucket/",
         ),
+        ('mounts = {photos = "s3:bucket"}', "// is missing behind s3:"),
+        (
+            'mounts = {photos = "https://me:pw@host/"}',
+            "credentials do not belong into an address; set headers beside it",
+        ),
+        ('mounts = {photos = "s3://a/?secret_key=pw"}', "set access_key and secret_key beside it"),
+        ('[mounts.a]\nurl = "/a"\nendpoint = "http://x"', "mounts.a: endpoint goes with an s3:// address alone"),
+        ('[mounts.a]\nurl = "s3://a"\nhosts = ["b"]', "mounts.a: hosts goes with an https:// address alone"),
+        ('[mounts.a]\nurl = "/a"\ntotal_seconds = 3', "total_seconds goes with an address, not a folder, alone"),
+        ('[mounts.a]\nurl = "https://a"\nheaders = {"X" = 5}', "mounts.a.headers.X: expected text"),
+        ("[remote]\nhosts = 5", "remote.hosts: expected a list, got 5"),
         ('mounts = {photos = "file://elsewhere/a"}', "a folder of this machine was expected (file:/path)"),
         ('mounts = {w_600 = "/a"}', "'w_600' cannot name a mount: a URL would read it as a step"),
         ('mounts = {api = "/a"}', "'api' cannot name a mount: /api belongs to the server"),
@@ -445,3 +457,50 @@ def test_without_a_key_no_other_machine_may_ask(host: str) -> None:
 def test_reading_settings_loads_no_codec() -> None:
     code = "import sys, proxy.settings, proxy.budget, proxy.doctor; sys.exit(bool({'pyvips', 'av'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[remote]\nhosts = ["a"]\n[mounts]\nremote = "/a"', "mounts.remote: the name is taken by [remote]"),
+        ('[remote]\nhosts = ["a"]\npresets = ["b"]\npolicy = "public"', "remote.presets: there is no preset 'b'"),
+        ('[remote]\nhosts = ["a"]\npolicy = "public"', "remote: a public mount needs presets or a ladder"),
+    ],
+)
+def test_other_web_sites_are_like_a_mount_of_their_own(text: str, said: str) -> None:
+    assert said in refused(text=text)
+
+
+def test_a_key_can_open_other_web_sites_alone(tmp_path: Path) -> None:
+    key = f'keys = [{{secret = "{SECRET}", policy = {{mounts = ["remote"]}}}}]\n'
+    assert "there is no mount 'remote'" in refused(text=key)
+    assert load({}, written(tmp_path, f'{key}[remote]\nhosts = ["a.example"]'), {}).remote
+
+
+def test_a_mount_is_a_place_elsewhere_by_its_address() -> None:
+    settings = load({"mounts": {"a": "S3://Bucket/pre fix", "b": "https://example.com/x/"}}, None, {})
+    assert [mount.url for mount in settings.mounts.values()] == ["s3://Bucket/pre fix", "https://example.com/x/"]
+    assert [mount.folder for mount in settings.mounts.values()] == [None, None]
+    alone = load({}, None, {"DARKROOM_MOUNTS": "s3://bucket", "DARKROOM_REMOTE__HOSTS": "a.example, *.b.example"})
+    assert alone.mounts[""].url == "s3://bucket"
+    assert alone.remote
+    assert alone.remote.hosts == ("a.example", "*.b.example")
+
+
+def test_secrets_of_a_mount_are_nowhere_to_be_seen(tmp_path: Path) -> None:
+    text = """
+        [mounts.a]
+        url = "s3://bucket"
+        access_key = "visible-1"
+        secret_key = "visible-2"
+        [mounts.b]
+        url = "https://example.com/"
+        headers = {Authorization = "visible-3"}
+        """
+    settings = load({}, written(tmp_path, text), {})
+    shown = effective(settings)
+    assert shown["mounts.a.secret_key"] == shown["mounts.b.headers.Authorization"] == "(secret)"
+    assert "visible" not in f"{shown} {settings!r}"
+    assert {"visible-1", "visible-2", "visible-3"} <= set(secrets(settings))
+    assert "visible" not in refused(text=text.replace('"visible-2"', '["visible-2"]'))
+    assert "visible" not in refused(text=text.replace('{Authorization = "visible-3"}', '"visible-3"'))

@@ -13,6 +13,7 @@ from proxy.doctor.check import Check, State, exit_code
 from proxy.doctor.codecs import check_codecs, judge_codecs
 from proxy.doctor.machine import check_clock, check_memory, check_open_files
 from proxy.doctor.mounts import check_mounts, check_presets
+from proxy.doctor.origins import check_origins
 from proxy.doctor.redis import check_redis
 from proxy.doctor.secrets import check_secrets
 from proxy.settings import Settings
@@ -27,6 +28,7 @@ __all__ = [
     "check_memory",
     "check_mounts",
     "check_open_files",
+    "check_origins",
     "check_presets",
     "check_redis",
     "check_secrets",
@@ -52,6 +54,7 @@ def checks(
     yield from check_memory(settings, machine or find_machine())
     yield from check_access(settings)
     yield from check_mounts(settings)
+    yield from check_origins(settings)
     yield from check_presets(settings, read_plan) if read_plan else ()
     yield from check_cache(settings, scratch)
     yield from check_redis(settings)

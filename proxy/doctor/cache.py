@@ -29,13 +29,13 @@ def check_cache(settings: Settings, scratch: Path | None = None) -> Iterator[Che
     except OSError as error:
         yield Check("cache", "bad", f"{folder}: {error.strerror}", f"let user {os.geteuid()} write into it")
         return
-    used = _bytes_in(folder)
-    said = f"{folder} holds {write_bytes(used)} of {write_bytes(settings.cache_bytes)}; {write_bytes(free)} are free"
+    used, most = _bytes_in(folder), settings.cache_bytes + (settings.originals_bytes if settings.elsewhere else 0)
+    said = f"{folder} holds {write_bytes(used)} of {write_bytes(most)}; {write_bytes(free)} are free"
     if used + free < min(SMALLEST, settings.cache_bytes):
         yield Check("cache", "bad", f"{said}: next to nothing can be kept", "free some space or put it elsewhere")
         return
-    short = used + free < settings.cache_bytes
-    yield Check("cache", "warn" if short else "ok", said, "lower `cache_bytes` or free some space" if short else "")
+    short, lower = used + free < most, "`cache_bytes` or `originals_bytes`" if settings.elsewhere else "`cache_bytes`"
+    yield Check("cache", "warn" if short else "ok", said, f"lower {lower} or free some space" if short else "")
     if scratch and _existing(scratch).stat().st_dev != there.stat().st_dev:
         said = f"{scratch} lies on another file system than {folder}: results are copied instead of renamed"
         yield Check("scratch", "warn", said, "put both on one")

@@ -21,7 +21,9 @@ def check_mounts(settings: Settings) -> Iterator[Check]:
         remedy = "set mounts (DARKROOM_MOUNTS=/srv/photos, or [mounts] in the file)"
         yield Check("mounts", "bad", "there is none: nothing can be served", remedy)
     for name, mount in settings.mounts.items():
-        named, folder = f"mounts.{name or '/'}", mount.url
+        named, folder = f"mounts.{name or '/'}", mount.folder
+        if folder is None:
+            continue
         if fault := _fault(folder):
             yield Check(named, "bad", f"{folder}: {fault}", "make it, or mount something else")
         elif not os.access(folder, os.R_OK | os.X_OK):

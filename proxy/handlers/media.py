@@ -1,6 +1,7 @@
 """Renditions over HTTP: a request becomes a value, and an answer becomes a response."""
 
 import asyncio
+import re
 import time
 from dataclasses import dataclass, field, replace
 from html import escape
@@ -12,6 +13,7 @@ from proxy.answer import Answer, Ask
 from proxy.delivery import Delivery
 from proxy.edge import CLIENT, header_fields
 from proxy.errors import ErrorAnswer, code, problem, row
+from proxy.failures import Looped
 from proxy.handlers.texts import Texts
 from proxy.handlers.visitors import Visitors
 from proxy.log import request_id
@@ -27,6 +29,9 @@ log = structlog.get_logger(__name__)
 METHODS = ("GET", "HEAD")
 ALLOWED = b"GET, HEAD, OPTIONS"
 MISSES = ("made", "shared")
+
+_IN_VIA = re.compile(rb"(?:^|[\s,])(?:[A-Za-z]+/)?[0-9.]+ darkroom *(?:$|,)")
+"""The mark that requests for originals bear (RFC 9110, 7.6.3)."""
 
 
 class Once:
@@ -127,6 +132,8 @@ class Media:
 
     async def _answered(self, scope: Scope, fields: dict[bytes, bytes]) -> tuple[Answer, Message]:
         path, accept = scope["raw_path"], fields.get(b"accept", b"")
+        if _IN_VIA.search(fields.get(b"via", b"")):
+            raise Looped("The original of a rendition cannot be another rendition.")
         inside = self.visitors.inside(scope, fields)
         generation, manners, started = self.recent.generation, self.manners, time.perf_counter()
         since, client = fields.get(b"if-modified-since"), scope.get(CLIENT, "")

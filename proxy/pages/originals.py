@@ -51,6 +51,8 @@ class Tree:
             mounted = self.mounts.resolve(prefix)
         except Forbidden:
             raise NoSuchOriginal("There is no such folder.") from None
-        if mounted.name not in self.names or not isinstance(mounted.source, Listed):
+        if mounted.name not in self.names:
             raise NoSuchOriginal("There is no such folder.")
+        if not isinstance(mounted.source, Listed):
+            raise NoSuchOriginal("The place of these originals gives no list of them; write the name of one.")
         return await mounted.source.listing(mounted.key, MOST, is_picture)

@@ -8,12 +8,13 @@ import random
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
-from typing import BinaryIO, Self, TypeVar
+from typing import BinaryIO, Self, TypeAlias, TypeVar
 
 from proxy.breaker import Breaker, BreakerOpen
 from proxy.s3 import swift, thorough
-from proxy.s3.errors import DOWN, PASSING, TimedOut, Unavailable
+from proxy.s3.errors import DOWN, PASSING, Slow, TimedOut, Unavailable
 from proxy.s3.found import Found
 from proxy.s3.place import S3Place
 from proxy.s3.swift import Swift, Unproven
@@ -29,7 +30,11 @@ _PAUSE = 0.1
 _WRITTEN = 1 << 20
 """Bytes that are written in a second, at least."""
 
+MOST_RESCUED = 5
+"""Answers in a row that boto3 had and obstore had not, as where the region is another: obstore is not asked again."""
+
 T = TypeVar("T")
+Way: TypeAlias = Callable[[], Awaitable[T]]
 
 
 class Bucket:
@@ -43,9 +48,11 @@ class Bucket:
         self.breaker = breaker or Breaker()
         self._thorough = thorough
         self._swift: Swift | None = None
-        self._proving = True
-        self._threads = ThreadPoolExecutor(place.at_once, f"s3-{place.bucket}")
-        self._room = asyncio.Semaphore(place.at_once)
+        # Whether ETags prove what obstore reads, which sees no other checksum.
+        self._proving = place.etags == "md5"
+        self._rescued = 0
+        self._threads = ThreadPoolExecutor(place.connections, f"s3-{place.bucket}")
+        self._room = asyncio.Semaphore(place.connections)
         self._spare = _SPARE
 
     @classmethod
@@ -63,9 +70,9 @@ class Bucket:
 
     async def head(self, key: str) -> Found:
         thoroughly = partial(self._in_thread, partial(self._thorough.head, key))
-        if self._swift and swift.takes(self.place.prefix + key):
-            return await self._tried([partial(self._swift.head, key), thoroughly])
-        return await self._tried([thoroughly])
+        if not self._swift or not swift.takes(self.place.prefix + key):
+            return await self._tried([thoroughly])
+        return await self._quicker(partial(self._swift.head, key), thoroughly)
 
     async def describe(self, key: str) -> Found:
         """As `head`, with the metadata that obstore does not tell."""
@@ -85,19 +92,25 @@ class Bucket:
             finally:
                 stopped.set()
 
+        unproven = False
+
         async def swiftly() -> Found:
+            nonlocal unproven
             assert self._swift
             try:
                 return await self._swift.get(key, begin, version, part)
-            except Unproven as unproven:
-                found = await thoroughly()
-                if unproven.looked:
-                    self._proving = False
-                    log.warning("ETags of the bucket %s prove nothing; it is read by boto3 alone", self.place.bucket)
-                return found
+            except Unproven as error:
+                unproven = error.looked
+                raise
 
-        quick = self._swift and swift.takes(self.place.prefix + key) and (self._proving or part)
-        return await self._tried([swiftly, thoroughly] if quick else [thoroughly])
+        if not self._swift or not swift.takes(self.place.prefix + key) or not (self._proving or part):
+            return await self._tried([thoroughly])
+        found = await self._quicker(swiftly, thoroughly)
+        if unproven:
+            # The bytes are true, so it is the ETags here that are no MD5: each would be read twice.
+            self._proving = False
+            log.warning("ETags of the bucket %s prove nothing; it is read by boto3 alone", self.place.bucket)
+        return found
 
     async def put(
         self,
@@ -111,7 +124,7 @@ class Bucket:
     ) -> Found:
         """Write an object of up to 5 GB, whole or not at all; with `new` only where there is none, else raises Exists.
 
-        A file is written from its beginning, and stays open. What comes back has no size: the bucket does not say it.
+        A file is written from its beginning, and stays open.
         """
 
         def write() -> Found:
@@ -120,11 +133,12 @@ class Bucket:
         size = len(body) if isinstance(body, bytes) else await self._in_thread(partial(_size, body))
         longest = (seconds or self.place.total_seconds) + size / _WRITTEN
         # A second try could meet what the first has written after all.
-        return await self._tried([partial(self._in_thread, write)], longest, 0 if new else None)
+        found = await self._tried([partial(self._in_thread, write)], longest, 0 if new else None)
+        return replace(found, size=size)
 
-    async def copy(self, key: str, to: str, version: str = "") -> Found:
-        """As `put`, of up to 5 GB, without the bytes coming here."""
-        return await self._asked(self._thorough.copy, key, to, version)
+    async def copy(self, key: str, to: str, version: str = "") -> None:
+        """Write up to 5 GB without the bytes coming here."""
+        await self._asked(self._thorough.copy, key, to, version)
 
     async def delete(self, key: str) -> None:
         await self._asked(self._thorough.delete, key)
@@ -145,9 +159,26 @@ class Bucket:
     async def _asked(self, ask: Callable[..., T], *values: object) -> T:
         return await self._tried([partial(self._in_thread, partial(ask, *values))])
 
-    async def _tried(
-        self, ways: Sequence[Callable[[], Awaitable[T]]], seconds: float | None = None, retries: int | None = None
-    ) -> T:
+    async def _quicker(self, swiftly: Way[Found], thoroughly: Way[Found]) -> Found:
+        """Ask obstore, then boto3; boto3 alone from now on where again and again that alone has helped."""
+        failed = False
+
+        async def first() -> Found:
+            nonlocal failed
+            try:
+                return await swiftly()
+            except DOWN:
+                failed = True
+                raise
+
+        found = await self._tried([first, thoroughly])
+        self._rescued = self._rescued + 1 if failed else 0
+        if self._rescued >= MOST_RESCUED:
+            self._swift = None
+            log.warning("obstore gets nothing from the bucket %s; it is read by boto3 alone", self.place.bucket)
+        return found
+
+    async def _tried(self, ways: Sequence[Way[T]], seconds: float | None = None, retries: int | None = None) -> T:
         """What the first of these ways gives, or the next of them, the last one as often as the place allows."""
         end = asyncio.get_running_loop().time() + (seconds or self.place.total_seconds)
         self._spare = min(_SPARE, self._spare + SHARE)
@@ -156,6 +187,9 @@ class Bucket:
         while True:
             try:
                 return await self._try(ways[min(number, len(ways) - 1)], end)
+            except Unproven:
+                number += 1  # nothing failed: the next way can tell
+                continue
             except PASSING:
                 pause = _PAUSE * 2**number * random.uniform(0.5, 1)
                 number += 1
@@ -165,16 +199,30 @@ class Bucket:
                 self._spare -= 1
             await asyncio.sleep(pause)
 
-    async def _try(self, way: Callable[[], Awaitable[T]], end: float) -> T:
+    async def _try(self, way: Way[T], end: float) -> T:
+        try:
+            async with asyncio.timeout_at(end):
+                await self._room.acquire()
+        except TimeoutError:
+            raise TimedOut("others were served until the time was over") from None
         try:
             with self.breaker.attempt(*DOWN):
-                try:
-                    async with asyncio.timeout_at(end), self._room:
-                        return await way()
-                except TimeoutError:
-                    raise TimedOut("the time for all tries is over") from None
+                return await self._in_time(way, end)
         except BreakerOpen:
             raise Unavailable("it has failed too often just now") from None
+        finally:
+            self._room.release()
+
+    async def _in_time(self, way: Way[T], end: float) -> T:
+        """Raises Slow where the bucket had its time, TimedOut where little of it was left."""
+        clock, place = asyncio.get_running_loop().time, self.place
+        begun = clock()
+        try:
+            async with asyncio.timeout_at(end):
+                return await way()
+        except TimeoutError:
+            had_time = clock() - begun >= min(place.first_byte_seconds, place.total_seconds)
+            raise (Slow if had_time else TimedOut)("the time for all tries is over") from None
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)

@@ -38,10 +38,14 @@ class Unavailable(S3Error):
 
 
 class TimedOut(S3Error):
-    """The bucket did not answer, or did not finish, in time."""
+    """The time was over before there was an answer."""
 
 
-DOWN = (Unavailable, TimedOut)
+class Slow(TimedOut):
+    """The bucket itself took too long, not those who waited before."""
+
+
+DOWN = (Unavailable, Slow)
 """Errors that speak against the whole place."""
 
 PASSING = (*DOWN, Damaged)

@@ -34,7 +34,7 @@ class S3Place:
     total_seconds: float = 10.0
     """For a whole answer with all its tries; what is written has a second more for each megabyte."""
     retries: int = 2
-    at_once: int = 8
+    connections: int = 8
     """Requests on their way at a time; the others wait."""
 
     def __post_init__(self) -> None:
@@ -48,8 +48,8 @@ class S3Place:
             seconds = getattr(self, name)
             if not (math.isfinite(seconds) and seconds > 0):
                 raise ValueError(f"{name} is a time above 0, not {seconds}")
-        if self.retries < 0 or self.at_once < 1:
-            raise ValueError("retries are 0 or more, and at_once is 1 or more")
+        if self.retries < 0 or self.connections < 1:
+            raise ValueError("retries are 0 or more, and connections 1 or more")
         if self.etags not in ("md5", "opaque"):
             raise ValueError(f"etags are md5 or opaque, not {self.etags!r}")
 

@@ -20,11 +20,13 @@ _UNKNOWN_PATHS = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\x00-\x1f\x7f]")
 _RENEWED_AFTER = timedelta(minutes=5)
 
 
-class Unproven(Exception):
+class Unproven(Damaged):
     """This way cannot tell whether the bytes are true; `looked` says that it has read them to the end."""
 
     def __init__(self, looked: bool) -> None:
-        super().__init__()
+        super().__init__(
+            "the ETag proves nothing" if not looked else "the bytes do not have the MD5 that the ETag may be"
+        )
         self.looked = looked
 
 
@@ -85,17 +87,20 @@ class Swift:
             raise Unproven(looked=False)
         proof, sink = Proof.of(found, part), await self._run(partial(begin, found))
         blocks = aiter(answer.stream(min_chunk_size=BLOCK))
-        while True:
-            with self._said():
-                block = await anext(blocks, None)
-            if block is None:
-                break
-            # Hashed and written in a thread: a large block would hold up the loop.
-            await self._run(partial(_take, proof, sink, bytes(block)))
         try:
+            while True:
+                with self._said():
+                    block = await anext(blocks, None)
+                if block is None:
+                    break
+                # Hashed and written in a thread: a large block would hold up the loop.
+                await self._run(partial(_take, proof, sink, bytes(block)))
             proof.finish()
         except Mismatch:
             raise Unproven(looked=True) from None
+        finally:
+            # Whoever keeps the traceback of a failure must not keep the connection.
+            del answer, blocks
         return found
 
     def _found(self, answer: Any) -> Found:

@@ -4,9 +4,22 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
-from proxy.s3.errors import Changed, Damaged, Denied, Exists, Missing, PastEnd, Refused, S3Error, TimedOut, Unavailable
+from proxy.s3.errors import (
+    Changed,
+    Damaged,
+    Denied,
+    Exists,
+    Missing,
+    PastEnd,
+    Refused,
+    S3Error,
+    Slow,
+    TimedOut,
+    Unavailable,
+)
 from proxy.s3.found import Found, Proof, digest_of, split
 from proxy.s3.place import S3Place
 
@@ -20,7 +33,6 @@ _CODES: dict[str, type[S3Error]] = {
     "NoSuchVersion": Missing,
     "KeyTooLongError": Missing,
     "MethodNotAllowed": Missing,  # what is asked for is the mark of a deletion
-    "NoSuchBucket": Refused,
     "InvalidRange": PastEnd,
     "PreconditionFailed": Changed,
     "ConditionalRequestConflict": Changed,
@@ -86,13 +98,11 @@ class Thorough:
             )
         return self._found(answer, 0)
 
-    def copy(self, key: str, to: str, version: str = "") -> Found:
+    def copy(self, key: str, to: str, version: str = "") -> None:
         source = self._at(key, version)
         given = {"CopySourceIfMatch": source.pop("IfMatch")} if "IfMatch" in source else {}
         with _said():
-            answer = self._client.copy_object(**self._at(to), CopySource=source, **given)
-        result = answer["CopyObjectResult"]
-        return Found(result["ETag"].strip('"'), 0, _unix(result), answer.get("VersionId", ""))
+            self._client.copy_object(**self._at(to), CopySource=source, **given)
 
     def delete(self, key: str) -> None:
         with _said():
@@ -174,7 +184,7 @@ def _said(changed: type[S3Error] = Changed) -> Iterator[None]:
         kind = _CODES.get(code) or _STATUSES.get(status) or (Unavailable if status >= 500 else Refused)
         raise (changed if kind is Changed else kind)(f"{status} {code}") from None
     except (boto.ReadTimeoutError, boto.ConnectTimeoutError, wire.TimeoutError) as error:
-        raise TimedOut(type(error).__name__) from None
+        raise Slow(type(error).__name__) from None
     except (boto.HTTPClientError, boto.ConnectionError, wire.HTTPError) as error:
         raise Unavailable(type(error).__name__) from None
     except boto.BotoCoreError as error:
@@ -196,10 +206,13 @@ def opened(place: S3Place) -> tuple[Thorough, Session]:
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
+    from botocore.session import Session as Core
 
+    core = Core()
+    core.register_component("data_loader", _descriptions())
     try:
         session = boto3.session.Session(
-            place.access_key, place.secret_key, place.session_token, region_name=place.region or None
+            place.access_key, place.secret_key, place.session_token, place.region, botocore_session=core
         )
         region = place.region or session.region_name or "us-east-1"
         client = session.client(
@@ -211,7 +224,7 @@ def opened(place: S3Place) -> tuple[Thorough, Session]:
                 s3={"addressing_style": _style(place)},
                 connect_timeout=place.connect_seconds,
                 read_timeout=place.first_byte_seconds,
-                max_pool_connections=place.at_once,
+                max_pool_connections=place.connections,
                 # Tries are counted by whoever calls, for every way of asking alike.
                 retries={"total_max_attempts": 1, "mode": "standard"},
                 # Checksums that every server understands: ours are sent as a field, not behind the body.
@@ -222,6 +235,14 @@ def opened(place: S3Place) -> tuple[Thorough, Session]:
         return Thorough(place, client), Session(client.meta.endpoint_url, region, session.get_credentials())
     except (BotoCoreError, ValueError) as error:
         raise ValueError(f"the bucket {place.bucket} cannot be opened: {type(error).__name__}") from None
+
+
+@cache
+def _descriptions() -> Any:
+    """What boto3 reads of services from its own files, which takes longer than all else: read once for all buckets."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 def _style(place: S3Place) -> str:

@@ -5,17 +5,20 @@ from proxy.settings.declare import SettingsError
 from proxy.settings.exposure import check_exposure
 from proxy.settings.limits import Limits
 from proxy.settings.loading import load
-from proxy.settings.model import Freshness, Settings
-from proxy.settings.mounts import Key, Mount, Policy
+from proxy.settings.model import REMOTE, Freshness, Settings
+from proxy.settings.mounts import Key, Mount, Offer, Policy, Remote
 from proxy.settings.reference import SettingInfo, effective, every_setting, settings_reference
 
 __all__ = [
+    "REMOTE",
     "Freshness",
     "Key",
     "Limits",
     "Mount",
+    "Offer",
     "Policy",
     "Rates",
+    "Remote",
     "SettingInfo",
     "Settings",
     "SettingsError",

@@ -12,11 +12,14 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from proxy.settings.clients import Origins, Rates
 from proxy.settings.declare import Table, setting
 from proxy.settings.limits import Limits
-from proxy.settings.mounts import Keys, Mount, Mounts, Presets, said
+from proxy.settings.mounts import Keys, Mounts, Offer, Presets, Remote
+from proxy.settings.origins import said
 from proxy.settings.tiers import LARGEST_BODY, RedisURL, Tier, Tiers
 from proxy.settings.units import Bytes, Networks, Seconds, Whole
 
 OFF = ("off", "none")
+REMOTE = "remote"
+"""The name under which policies know other web sites, as if they were a mount."""
 
 
 def read_off(value: object) -> object:
@@ -64,7 +67,12 @@ class Settings(BaseSettings):
     )
     presets: Presets = setting({}, "Named steps: `card` is used as `t_card`.", example='{card = "w_600,f_auto"}')
     mounts: Mounts = setting(
-        {}, "Folders of originals by URL prefix; one folder alone is the root.", example="/srv/photos"
+        {}, "Places of originals by URL prefix; one place alone is the root.", example="/srv/photos"
+    )
+    remote: Remote | None = setting(
+        None,
+        "Originals on other web sites, by their whole addresses; with the settings of mounts.",
+        shown="none",
     )
 
     rates: Rates = setting(Rates(), "How often one client may ask; an IPv6 client is its /64.")
@@ -77,6 +85,9 @@ class Settings(BaseSettings):
 
     cache: Cache = setting(None, "Folder of finished results; `off` keeps none.", shown="~/.cache/darkroom")
     cache_bytes: Bytes = setting("4GiB", "Most that finished results take on disk.", unit="bytes", gt=0)
+    originals_bytes: Bytes = setting(
+        "4GiB", "Most that copies of originals from elsewhere take beside the cache; 0 keeps none.", unit="bytes"
+    )
     memory_bytes: Bytes | None = setting(
         None,
         "Most that finished results take in memory.",
@@ -173,10 +184,15 @@ class Settings(BaseSettings):
         """The stores of results that machines share."""
         return tuple(tier for tier in self.results if tier.shared)
 
-    def limits_of(self, mount: Mount) -> Limits:
+    def limits_of(self, mount: Offer) -> Limits:
         """The limits that hold on a mount: its own where it has any, the server's for the rest."""
         own = mount.limits
         return self.limits.model_copy(update={name: getattr(own, name) for name in own.model_fields_set} if own else {})
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether originals come from other places than folders of this machine."""
+        return self.remote is not None or any(mount.folder is None for mount in self.mounts.values())
 
     @field_validator("keys")
     @classmethod
@@ -200,6 +216,12 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _one_remote(self) -> "Settings":
+        if self.remote and REMOTE in self.mounts:
+            raise said(f"mounts.{REMOTE}: the name is taken by [{REMOTE}], which stands for other web sites")
+        return self
+
+    @model_validator(mode="after")
     def _names_exist(self) -> "Settings":
         for where, kind, name, names in self._named():
             if name not in names:
@@ -209,11 +231,13 @@ class Settings(BaseSettings):
 
     def _named(self) -> Iterator[tuple[str, str, str, Collection[str]]]:
         """Every preset and mount that a setting names: where, kind, name, and the names that there are."""
+        offers: dict[str, Offer] = {f"mounts.{name}": mount for name, mount in self.mounts.items()}
+        offers |= {REMOTE: self.remote} if self.remote else {}
         for number, key in enumerate(self.keys):
             for name in key.policy.presets or ():
                 yield f"keys.{number}.policy.presets", "preset", name, self.presets
             for name in key.policy.mounts or ():
-                yield f"keys.{number}.policy.mounts", "mount", name, self.mounts
-        for name, mount in self.mounts.items():
-            for preset in (*(mount.presets or ()), *((mount.default_preset,) if mount.default_preset else ())):
-                yield f"mounts.{name}.presets", "preset", preset, self.presets
+                yield f"keys.{number}.policy.mounts", "mount", name, {*self.mounts, *((REMOTE,) if self.remote else ())}
+        for name, offer in offers.items():
+            for preset in (*(offer.presets or ()), *((offer.default_preset,) if offer.default_preset else ())):
+                yield f"{name}.presets", "preset", preset, self.presets

@@ -4,22 +4,16 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
-from pydantic_core import PydanticCustomError
 
 from proxy.settings.clients import Origins, Rates
 from proxy.settings.declare import Table, setting
 from proxy.settings.limits import Limits
+from proxy.settings.origins import Elsewhere, Located, said
 from proxy.settings.units import Names, PointText, Seconds, Whole, read_list
 from signing.address import RESERVED, looks_like_step
 from transforms.formats import by_extension, writable
-
-
-def said(text: str) -> PydanticCustomError:
-    """A refusal in a whole sentence, where «expected this, got that» does not say it."""
-    return PydanticCustomError("said", "{text}", {"text": text})
 
 
 def read_ladder(value: object) -> object:
@@ -28,25 +22,6 @@ def read_ladder(value: object) -> object:
     if isinstance(members, list | tuple) and all(str(member).isdecimal() for member in members):
         return tuple(sorted({int(member) for member in members}))
     raise ValueError("widths in pixels, such as 320, 640, 1280")
-
-
-def read_folder(value: object) -> object:
-    """The folder that `file:/path`, `/path` or `path` names, as an absolute path."""
-    if not isinstance(value, str | Path) or not str(value):
-        raise ValueError("a folder, as /path or file:/path")
-    text = str(value)
-    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", text)
-    if scheme and scheme[1].lower() != "file":
-        # The address itself is not repeated: it may carry a password.
-        raise said(f"only folders can be mounted (/path or file:/path), not {scheme[1].lower()}: addresses")
-    if scheme:
-        address = urlsplit(text)
-        if address.netloc not in ("", "localhost"):
-            raise said(f"a folder of this machine was expected (file:/path), not one of {address.netloc!r}")
-        text = unquote(address.path)
-    if not text or "\0" in text:
-        raise ValueError("a folder, as /path or file:/path")
-    return Path(text).expanduser().absolute()
 
 
 def check_formats(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -60,7 +35,6 @@ def check_formats(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Ladder = Annotated[tuple[Whole, ...], BeforeValidator(read_ladder)]
-Folder = Annotated[Path, BeforeValidator(read_folder)]
 Formats = Annotated[Names, AfterValidator(check_formats)]
 MountNames = Annotated[Names, AfterValidator(lambda names: tuple(name.strip("/") for name in names))]
 
@@ -89,10 +63,9 @@ class Key(Table):
     policy: Policy = setting(Policy(), "What URLs signed with this key may ask for.", shown="everything")
 
 
-class Mount(Table):
-    """A folder of originals, under a prefix of the URL."""
+class Offer(Table):
+    """What may be asked for of the originals of one place, by whom, and how long it is kept."""
 
-    url: Folder = setting(..., "The folder, as /path or file:/path.", example="/srv/photos")
     policy: Literal["signed", "public"] = setting(
         "signed", "Whether URLs must be signed; a public mount needs `presets` or a `ladder`."
     )
@@ -122,7 +95,7 @@ class Mount(Table):
         return Policy(presets_only=not self.ladder, presets=presets, ladder=self.ladder, formats=self.formats)
 
     @model_validator(mode="after")
-    def _finite_when_public(self) -> "Mount":
+    def _finite_when_public(self) -> "Offer":
         offers = bool(self.presets or self.ladder)
         if self.policy == "public" and not offers:
             raise said("a public mount needs presets or a ladder; without them anybody could ask for endless pictures")
@@ -131,17 +104,32 @@ class Mount(Table):
         return self
 
 
+class Mount(Offer, Elsewhere, Located):
+    """A place of originals, under a prefix of the URL."""
+
+
+class Remote(Offer, Elsewhere):
+    """Originals on other web sites, by their whole addresses."""
+
+    hosts: Names = setting(
+        (),
+        "Hosts that originals may come from, and be redirected to.",
+        example='["images.example.com", "*.cdn.example.org"]',
+        min_length=1,
+    )
+
+
 def read_mount(value: object) -> object:
-    """A mount's table, or the folder alone as its shorthand."""
+    """A mount's table, or its place alone as the shorthand."""
     return {"url": value} if isinstance(value, str | Path) else value
 
 
 def read_mounts(value: object) -> object:
-    """Mounts by the prefix of their URLs; a folder alone is the root mount, whose name is empty or `/`."""
+    """Mounts by the prefix of their URLs; a place alone is the root mount, whose name is empty or `/`."""
     if isinstance(value, str | Path):
         return {"": value}
     if not isinstance(value, Mapping):
-        raise ValueError("a table of mounts or one folder")
+        raise ValueError("a table of mounts or one place")
     mounts: dict[str, Any] = {}
     for name, mount in value.items():
         bare = str(name).strip("/")

@@ -61,7 +61,7 @@ def problem(error: "ErrorDetails", sources: Sequence[Source]) -> str:
     expected = EXPECTED[kind].format(**_bounds(place, context)) if kind in EXPECTED else error["msg"]
     if isinstance(error["input"], BrokenJSON):
         expected = "JSON that can be read"
-    got = "" if place and place[0] in SECRET else f", got {_shown(error['input'])}"
+    got = "" if any(step in SECRET for step in place) else f", got {_shown(error['input'])}"
     return f"{name}expected {expected}{got}{where}"
 
 

@@ -9,10 +9,11 @@ from pydantic.fields import FieldInfo
 
 from proxy.settings.declare import Table
 from proxy.settings.model import Settings
+from proxy.settings.mounts import Mount, Remote
 from proxy.settings.units import write
 
 PREFIX = "DARKROOM_"
-SECRET = ("keys", "admin_token", "redis", "results")
+SECRET = ("keys", "admin_token", "access_key", "secret_key", "headers", "redis", "results")
 """Settings whose values are never shown, whatever is wrong with them."""
 
 
@@ -44,6 +45,8 @@ def _walk(table: type[BaseModel], path: str, variable: str) -> Iterator[SettingI
     for name, field in table.model_fields.items():
         inner = table_in(field.annotation)
         here, named = path + name, variable + name.upper()
+        if table is Remote and name in Mount.model_fields and name != "hosts":
+            continue  # what it has in common with mounts stands in the list already
         yield _info(here, named, field, has_table=inner is not None)
         if inner is None or here == "mounts.<name>.limits":
             continue  # a mount's limits are those of `limits`, which stand in the list already
@@ -94,7 +97,7 @@ def _flat(value: object, path: str) -> Iterator[tuple[str, str]]:
         case SecretStr():
             yield path, "(secret)"
         case BaseModel():
-            some = path.startswith(("keys.", "mounts."))
+            some = path.startswith(("keys.", "mounts.")) or path == "remote"
             for name in type(value).model_fields:
                 if not some or name in value.model_fields_set:
                     yield from _flat(getattr(value, name), f"{path}.{name}" if path else name)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, TypeAdapter, ValidationErr
 
 from proxy.addresses import RedisAddress
 from proxy.s3.place import S3Place
-from proxy.settings.mounts import said
+from proxy.settings.origins import said
 from proxy.settings.units import Bytes, Seconds, read_list
 
 LOCAL: Final = ("memory", "disk")

@@ -18,6 +18,7 @@ LONGEST_KEY = 1024
 _MOST_LOOKED_AT = 20_000
 """Names of a folder that are looked at for a list of it."""
 _PAGE = 1000
+_NOWHERE = ("", ".", "..")
 _DOTS = re.compile(r"(?:^|/)\.{1,2}(?:/|$)")
 _METADATA = re.compile(r"[a-z0-9-]+=[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?|[a-z0-9-]+=")
 
@@ -73,7 +74,7 @@ class S3Source:
             while True:
                 page = await self._bucket.page(prefix, after, _PAGE, "/")
                 looked_at += len(page.keys) + len(page.folders)
-                folders += [name for whole in page.folders if (name := whole.removeprefix(above)[:-1])]
+                folders += [name for whole in page.folders if (name := whole.removeprefix(above)[:-1]) not in _NOWHERE]
                 names = [key.removeprefix(above) for key in page.keys if self._fault(key) is None]
                 originals += [name for name in names if wanted(name)]
                 after = page.after
@@ -138,7 +139,8 @@ class S3Source:
         self._check(key)
         self._name(to)
         with _said():
-            return _stat(await self._bucket.copy(key, to, version))
+            await self._bucket.copy(key, to, version)
+        return await self.stat(to)
 
     async def delete(self, key: str) -> None:
         if self._fault(key) is None:

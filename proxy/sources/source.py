@@ -63,6 +63,19 @@ class Remote(Protocol):
 
 
 @runtime_checkable
+class Versioned(Protocol):
+    """A source that hands out copies of its own: nobody writes to them, and for one that is here no place is asked."""
+
+    async def open_version(self, key: str, version: str) -> Original:
+        """The copy of this version, or one of what the place has by now; raises as `Source.open` does."""
+
+
+async def open_known(source: Source, key: str, version: str) -> Original:
+    """An original that is believed to have this version; which one it has, it says itself. Raises as `open` does."""
+    return await (source.open_version(key, version) if isinstance(source, Versioned) else source.open(key))
+
+
+@runtime_checkable
 class Ranged(Protocol):
     """A place that can give a part of an original."""
 
@@ -87,6 +100,17 @@ class Listed(Protocol):
         """What stands in the folder that `prefix` names up to its last slash and begins with what is behind it.
 
         At most `most` names, of originals only those that are `wanted`. Raises as `Source.open` does.
+        """
+
+
+@runtime_checkable
+class Named(Protocol):
+    """A source that can name all that it has."""
+
+    async def names(self, prefix: str, most: int) -> list[str]:
+        """The first `most` keys, sorted, that begin with a prefix; takes as long as it takes.
+
+        Raises OriginFailed and OriginTimedOut.
         """
 
 

@@ -61,8 +61,7 @@ class Behind:
         self._waiting[key] = given
         self._bytes += _held(given)
         if key not in self._writing:
-            self._writing[key] = task = asyncio.create_task(self._write(key))
-            task.add_done_callback(lambda _: self._writing.pop(key, None))
+            self._writing[key] = asyncio.create_task(self._write(key))
         return given
 
     async def delete(self, key: str) -> None:
@@ -113,20 +112,26 @@ class Behind:
         return None
 
     async def _write(self, key: str) -> None:
-        async with self._room:
-            while result := self._waiting.get(key):
-                try:
-                    if self.breaker.state == "open":
-                        raise BreakerOpen
-                    async with asyncio.timeout(WRITE_SECONDS):
-                        await self._inner.put(key, result)
-                except BreakerOpen:
-                    self.dropped += 1
-                except Exception as error:
-                    self._trouble.trouble(f"The {self.name} store keeps nothing", error)
-                # Another may have come meanwhile, or a purge.
-                if self._waiting.get(key) is result:
-                    self._forget(key)
+        try:
+            async with self._room:
+                while result := self._waiting.get(key):
+                    await self._keep(key, result)
+                    # Another may have come meanwhile, or a purge.
+                    if self._waiting.get(key) is result:
+                        self._forget(key)
+        finally:
+            # In the same step in which nothing was found waiting, so that what comes next has a task of its own.
+            del self._writing[key]
+
+    async def _keep(self, key: str, result: Result) -> None:
+        if self.breaker.state == "open":
+            self.dropped += 1
+            return
+        try:
+            async with asyncio.timeout(WRITE_SECONDS):
+                await self._inner.put(key, result)
+        except Exception as error:
+            self._trouble.trouble(f"The {self.name} store keeps nothing", error)
 
     def _forget(self, key: str) -> None:
         """Want nothing written under this key."""

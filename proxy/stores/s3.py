@@ -119,7 +119,7 @@ class _Incoming:
         self._blocks = []
         if found.size > self._largest:
             raise Damaged("too long for an entry")
-        if found.size <= LARGE + _REST:
+        if found.size <= LARGE:
             return self._blocks.append
         self._file = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115 -- closed with this
         return self._file.write

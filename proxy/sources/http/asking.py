@@ -23,6 +23,8 @@ FIELDS: Final = {"user-agent": "darkroom", "accept": "*/*", "accept-encoding": "
 
 _MOST_REDIRECTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
+_LASTING = (501, 505, 508)
+"""Statuses of errors that are the same the next time: no such method, no such protocol, a circle."""
 _KNOWN_HOSTS = 1000
 _PAUSE = 0.05
 
@@ -124,7 +126,7 @@ class Asking:
             async with asyncio.timeout_at(question.deadline), asked as response:
                 if response.status in _REDIRECTS and "location" in response.fields:
                     return _Moved(response.fields["location"])
-                if response.status >= 500 and response.status != 501:
+                if response.status >= 500 and response.status not in _LASTING:
                     raise _Trouble(OriginFailed("The origin is in trouble."))
                 try:
                     return await question.use(response)

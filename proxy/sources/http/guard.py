@@ -13,11 +13,12 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _LONGEST = 8192
 _address = re.compile(r"(https?)://([^/?#]+)(/[^?#]*)?(\?[^#]*)?")
+_with_scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _authority = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:@]+)(?::([0-9]{1,5}))?")
 _not_in_urls = re.compile(r"[^!$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]|%(?![0-9A-Fa-f]{2})")
 _label = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _number = re.compile(r"[0-9]+|0x[0-9a-f]*")
-_climbs = re.compile(r"(?:^|[/\\])\.\.?(?:[/\\]|$)|[\\\x00-\x1f\x7f]")
+_climbs = re.compile(r"(?:^|[/\\])\.\.?(?:[/\\]|$)|[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,16 @@ class Target:
         scheme, authority, path, query = parts.groups()
         if bad := _not_in_urls.search(f"{path or ''}{query or ''}"):
             raise ValueError(f"{bad.group()!r} has to be escaped")
-        if _climbs.search(unquote(path or "", "latin-1")):
-            raise ValueError("its path has a backslash, a control character, or a segment `.` or `..`")
+        if climbs(unquote(path or "", "latin-1")):
+            raise ValueError("its path has a control character, or a segment `.` or `..`")
         host, port = _read_authority(authority)
         return cls(scheme, host, DEFAULT_PORTS[scheme] if port is None else port, (path or "/") + (query or ""))
 
     def joined(self, location: str) -> Self:
         """Where a redirect from here leads. Raises ValueError as `read` does, and where it leads to cleartext."""
-        target = self.read(urljoin(str(self), location).partition("#")[0])
+        location = location.partition("#")[0]
+        # One with a scheme is whole: `https:/path` and `https:///path` are no ways to say `/path`.
+        target = self.read(location if _with_scheme.match(location) else urljoin(str(self), location))
         if self.scheme == "https" and target.scheme != "https":
             raise ValueError("it leads from https to http")
         return target
@@ -91,6 +94,11 @@ class Listed:
     def __contains__(self, target: Target) -> bool:
         same = target.host.endswith(f".{self.host}") if self.below else target.host == self.host
         return same and target.port == (DEFAULT_PORTS[target.scheme] if self.port is None else self.port)
+
+
+def climbs(path: str) -> bool:
+    """Whether a path without escapes has what some server would take for a way up, or for the end of a line."""
+    return _climbs.search(path) is not None
 
 
 def is_listed(target: Target, hosts: Sequence[Listed]) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from ipaddress import ip_address
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from proxy.sources.http.guard import Target
@@ -30,6 +31,9 @@ _RESOLVERS = 4
 _IDLE_SECONDS = 15.0
 _MOST_IDLE = 32
 _MOST_ADDRESSES = 3
+_LONGEST_CONNECT = 10.0
+_MOMENT = 0.001
+"""Seconds in which what follows a body would have come, if anything does."""
 
 
 class Connections:
@@ -75,7 +79,9 @@ class Connections:
                     )
                 )
             try:
-                yield Response(response.status, _fields(response.headers), _blocks(response))
+                yield Response(
+                    response.status, _fields(response.headers), _blocks(response, _announced(method, response))
+                )
             finally:
                 # What was not read to its end is closed, not kept.
                 await response.aclose()
@@ -107,16 +113,20 @@ class _Network(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        async with asyncio.timeout(timeout):
+        clock = asyncio.get_running_loop().time
+        until = clock() + (timeout or _LONGEST_CONNECT)
+        async with asyncio.timeout_at(until):
             addresses = await self._addresses(host, port)
-            for left in range(len(addresses) - 1, -1, -1):
-                address = addresses[-1 - left]
-                try:
+        for others in range(len(addresses) - 1, -1, -1):
+            address = addresses[-1 - others]
+            try:
+                # One that says nothing leaves time for the others.
+                async with asyncio.timeout((until - clock()) / (others + 1)):
                     stream = await self._plain.connect_tcp(address, port, None, local_address, socket_options)
-                    break
-                except httpcore.ConnectError:
-                    if not left:
-                        raise
+                break
+            except (httpcore.ConnectError, TimeoutError):
+                if not others:
+                    raise
         peer = stream.get_extra_info("server_addr")
         if not peer or ip_address(peer[0]) != ip_address(address):
             await stream.aclose()
@@ -144,21 +154,39 @@ class _Network(httpcore.AsyncNetworkBackend):
             if not may_be_reached(ip_address(address), self._private):
                 # Also where another of its addresses is public: a name that mixes them is up to something.
                 raise Unreachable(f"{address} is no public address, nor in one of the private_networks")
-        return list(dict.fromkeys(found))[:_MOST_ADDRESSES]
+        return _in_turn(list(dict.fromkeys(found)))[:_MOST_ADDRESSES]
+
+
+def _in_turn(addresses: Sequence[str]) -> list[str]:
+    """Addresses of IPv6 and IPv4 by turns, in their order, since a network may have no way for one kind."""
+    first = ":" in addresses[0]
+    kinds = [[text for text in addresses if (":" in text) == kind] for kind in (first, not first)]
+    return [text for pair in zip_longest(*kinds) for text in pair if text is not None]
 
 
 class _Stream(httpcore.AsyncNetworkStream):
-    """A connection that remembers what it read last, which tells whether anything came behind a body."""
+    """A connection that can tell whether more came than belongs to an answer."""
 
     def __init__(self, plain: httpcore.AsyncNetworkStream) -> None:
         self._plain = plain
-        self.last = b""
+        self._last = b""
         self.spoilt = False
         """What comes next belongs to no request, so that the connection cannot be used again."""
 
+    def ends_with(self, end: bytes) -> bool:
+        """Whether nothing was read behind the end of an answer: it is all of the last read, or ends its last line."""
+        return self._last.endswith(b"\n" + end) or (self._last == end != b"")
+
+    async def is_quiet(self) -> bool:
+        """Whether nothing more has come, while no request is waited for."""
+        try:
+            return not await self._plain.read(1, _MOMENT)
+        except httpcore.ReadTimeout:
+            return True
+
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        self.last = await self._plain.read(max_bytes, timeout)
-        return self.last
+        self._last = await self._plain.read(max_bytes, timeout)
+        return self._last
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         await self._plain.write(buffer, timeout)
@@ -176,19 +204,32 @@ class _Stream(httpcore.AsyncNetworkStream):
         return True if info == "is_readable" and self.spoilt else self._plain.get_extra_info(info)
 
 
-async def _blocks(response: httpcore.Response) -> AsyncIterator[bytes]:
-    stream = response.extensions["network_stream"]
-    block = b""
+async def _blocks(response: httpcore.Response, announced: int | None) -> AsyncIterator[bytes]:
+    """The body of an answer; raises ConnectionError where it is shorter or longer than was announced."""
+    stream, size = response.extensions["network_stream"], 0
+
+    async def check(end: bytes) -> None:
+        # Before the library gives the connection to the next request, which would read what is left.
+        if not (stream.ends_with(end) and await stream.is_quiet()):
+            raise ConnectionError("the body is longer than was said")
+
     with _translated():
+        if announced == 0:
+            await check(b"")
         async for part in response.aiter_stream():
-            if part:
-                block = part
-                yield part
-    # Nothing was read behind the body: its last part ends the last read, all of it, or what follows a header there.
-    chunked = any(name.lower() == b"transfer-encoding" for name, _ in response.headers)
-    if not (stream.last.endswith(b"\n" if chunked else b"\n" + block) or (block and stream.last == block)):
-        stream.spoilt = True
-        raise ConnectionError("the body is longer than was said")
+            size += len(part)
+            if size == announced:
+                await check(part)
+            yield part
+    if announced is None:  # each part said how long it is
+        stream.spoilt = not stream.ends_with(b"")
+
+
+def _announced(method: str, response: httpcore.Response) -> int | None:
+    """Bytes of a body whose length is known beforehand."""
+    if method == "HEAD" or response.status in (204, 304):
+        return 0
+    return next((int(value) for name, value in response.headers if name.lower() == b"content-length"), None)
 
 
 def _fields(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:

@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 from urllib.parse import quote
 
 from proxy.failures import Forbidden, NoSuchOriginal
-from proxy.sources.http.guard import DEFAULT_PORTS, Listed, Target, is_listed
+from proxy.sources.http.guard import DEFAULT_PORTS, Listed, Target, climbs, is_listed
 from proxy.sources.http.networks import Network
 
 T = TypeVar("T")
@@ -19,7 +19,6 @@ _OURS = (
     *("host", "connection", "content-length", "transfer-encoding", "te", "upgrade", "expect", "trailer", "via"),
     *("accept-encoding", "range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"),
 )
-_unkeyed = re.compile(r"(?:^|/)\.\.?(?:/|$)|[\\\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ class HttpPlace:
             if not is_listed(target, self.hosts):
                 raise _forbidden()
             return target
-        if not key or _unkeyed.search(key):
+        if not key or climbs(key):
             raise NoSuchOriginal("There is no such original.")
         try:
             return Target.read(f"{self.prefix}{quote(key)}")

@@ -1,0 +1,167 @@
+"""The sources that are in use, opened as the settings describe their places, and kept for as long as they are used."""
+
+import asyncio
+import hashlib
+import weakref
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeAlias
+
+from proxy.s3.bucket import Bucket
+from proxy.s3.place import S3Place
+from proxy.settings import REMOTE, Mount, Settings
+from proxy.settings import Remote as Web
+from proxy.sources.copies import Copies
+from proxy.sources.file import FileSource
+from proxy.sources.http.place import HttpPlace, Patience
+from proxy.sources.originals import Outcome, originals_of
+from proxy.sources.s3 import S3Source
+from proxy.sources.source import Closed, Remote, Source
+
+Place: TypeAlias = Path | S3Place | HttpPlace
+
+
+def places(settings: Settings) -> dict[str, Place]:
+    """Where the originals of each mount are. Raises ValueError, naming the setting."""
+    found = {name: _place(settings, name, mount) for name, mount in settings.mounts.items()}
+    if settings.remote:
+        found[REMOTE] = _web(settings, REMOTE, settings.remote, hosts=settings.remote.hosts)
+    return found
+
+
+def _place(settings: Settings, name: str, mount: Mount) -> Place:
+    where = f"mounts.{name or '/'}"
+    if isinstance(mount.url, Path):
+        return mount.url
+    if not mount.url.startswith("s3:"):
+        headers = {name: value.get_secret_value() for name, value in mount.headers.items()}
+        return _web(settings, where, mount, url=mount.url, hosts=mount.hosts, headers=headers)
+    keys = {"access_key": mount.access_key, "secret_key": mount.secret_key}
+    asked = {
+        "endpoint": mount.endpoint,
+        "region": mount.region,
+        "path_style": mount.path_style,
+        "connect_seconds": mount.connect_seconds,
+        "first_byte_seconds": mount.first_byte_seconds,
+        "total_seconds": mount.total_seconds,
+    }
+    try:
+        return S3Place.read(
+            mount.url,
+            {name: value for name, value in asked.items() if value is not None},
+            # What is set goes before what the address says, and that before the defaults.
+            **{name: value for name, value in asked.items() if name in mount.model_fields_set},
+            **{name: secret.get_secret_value() for name, secret in keys.items() if secret},
+        )
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _web(
+    settings: Settings,
+    where: str,
+    offer: Mount | Web,
+    *,
+    url: str = "",
+    hosts: tuple[str, ...] = (),
+    headers: Mapping[str, str] | None = None,
+) -> HttpPlace:
+    limits = settings.limits_of(offer)
+    try:
+        return HttpPlace.read(
+            url,
+            hosts=hosts,
+            headers=headers,
+            private_networks=offer.private_networks,
+            largest=int(max(limits.jpeg_bytes, limits.picture_bytes)),
+            patience=Patience(offer.connect_seconds, offer.first_byte_seconds, offer.total_seconds),
+        )
+    except ValueError as error:  # which begins with the name of the setting
+        raise ValueError(f"{where}.{error}") from None
+
+
+def opened(place: S3Place | HttpPlace) -> Remote:
+    """A place elsewhere, which is asked nothing yet. Raises ValueError."""
+    if isinstance(place, S3Place):
+        return S3Source(Bucket.open(place))
+    # Only where it is needed: it brings a whole HTTP client along.
+    from proxy.sources.http.source import HttpSource
+
+    return HttpSource(place)
+
+
+class Origins:
+    """Sources by place: one for all mounts of a place, kept when settings are read again and still name it.
+
+    One that no settings name any more is closed when the last request that uses it has ended.
+    """
+
+    def __init__(self, copies: Copies, told: Callable[[str, Outcome, int], None]) -> None:
+        """`told` is of downloads: the mount, what became of one, and its bytes."""
+        self._copies, self._told = copies, told
+        self._sources: dict[Place, Source] = {}
+        self._unclosed: set[weakref.finalize[[Remote | None], Source]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def named(self, settings: Settings) -> dict[str, Source]:
+        """The sources of these settings by mount; those of others stay open until `keep`.
+
+        Raises ValueError and OSError.
+        """
+        found: dict[str, Source] = {}
+        for name, place in places(settings).items():
+            found[name] = self._sources.get(place) or self._opened(name, place)
+            self._sources[place] = found[name]
+        return found
+
+    def keep(self, sources: Collection[Source]) -> None:
+        """Let go of all but these."""
+        kept = {id(source) for source in sources}
+        self._sources = {place: source for place, source in self._sources.items() if id(source) in kept}
+
+    async def close(self) -> None:
+        self._sources.clear()
+        while self._unclosed:
+            if (found := self._unclosed.pop().detach()) and isinstance(found[0], Closed):
+                await found[0].close()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        await self._copies.close()
+
+    def _opened(self, name: str, place: Place) -> Source:
+        if isinstance(place, Path):
+            return self._watched(FileSource(place), None)
+        remote = opened(place)
+
+        def told(outcome: Outcome, size: int) -> None:
+            self._told(name, outcome, size)
+
+        return self._watched(originals_of(remote, identity(place), self._copies, told), remote)
+
+    def _watched(self, source: Source, remote: Remote | None) -> Source:
+        """The source; when nobody has it any more, what it asked is closed. A folder then closes by itself."""
+
+        def unused(remote: Remote | None) -> None:
+            self._unclosed.discard(finalizer)
+            with suppress(RuntimeError):  # outside of the event loop its threads end all the same
+                if isinstance(remote, Closed):
+                    task = asyncio.get_running_loop().create_task(_close(remote))
+                    self._closing.add(task)
+                    task.add_done_callback(self._closing.discard)
+
+        finalizer = weakref.finalize(source, unused, remote)
+        finalizer.atexit = False
+        self._unclosed.add(finalizer)
+        return source
+
+
+def identity(place: S3Place | HttpPlace) -> str:
+    """What tells a place from all others that have other bytes; who asks, and how patiently, is no part of it."""
+    if isinstance(place, S3Place):
+        return f"s3\n{place.endpoint or ''}\n{place.bucket}\n{place.prefix}"
+    # Another field may be another picture: of another tenant, in another language.
+    return f"http\n{place.prefix or ''}\n{hashlib.sha256(repr(sorted(place.headers)).encode()).hexdigest()}"
+
+
+async def _close(remote: Closed) -> None:
+    await remote.close()
