@@ -28,7 +28,7 @@ from transforms.limits import Limits
 RELOADED = frozenset(
     (
         "keys", "presets", "mounts", "limits", "freshness", "gps", "rates", "connections", "trusted_proxies",
-        "cors_origins", "corp", "admin_token", "config",
+        "cors_origins", "corp", "admin_token", "config", "remote", "unsigned",
     )
 )  # fmt: skip
 """Settings that hold as soon as they are read anew; all others are those of the start."""

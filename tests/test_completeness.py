@@ -15,6 +15,7 @@ from proxy.errors import INTERNAL_CODE, TABLE, code, row
 from proxy.metrics import METRICS, STORE, Metrics
 from proxy.settings import Freshness, Key, Mount, Policy, Rates, Remote, SettingInfo, Settings, every_setting
 from proxy.settings import Limits as LimitSettings
+from proxy.site import RELOADED
 from proxy.stores.result import Stats
 from signing import SigningError
 from tests.markdown import ROOT, tables
@@ -189,6 +190,14 @@ def test_every_setting_has_an_effect(info: SettingInfo) -> None:
     if table is LimitSettings or info.name in SELF_EVIDENT:
         return
     assert ((table, name) in used()) != (info.name in WITHOUT_EFFECT)
+
+
+def test_the_settings_that_are_read_anew_are_told() -> None:
+    assert set(Settings.model_fields) >= RELOADED
+    told = (
+        (ROOT / "docs" / "operations.md").read_text().partition("What holds at once after HUP: ")[2].partition("Any")[0]
+    )
+    assert set(re.findall(r"`(\w+)`", told)) == RELOADED - SELF_EVIDENT.keys()
 
 
 def test_every_limit_reaches_the_work() -> None:
