@@ -24,7 +24,7 @@ app = typer.Typer(
     help="Serve renditions of the originals in a folder.\n\n"
     "Without a key, only this machine can reach the server. A key comes from DARKROOM_KEYS or the settings file; "
     "`darkroom key` makes one.\n\n"
-    "Signals: TERM drains, then stops; INT (Ctrl-C) stops; HUP reads keys, presets and mounts anew."
+    "Signals: TERM drains, then stops; INT (Ctrl-C) stops; HUP reads keys, presets, mounts and rates anew."
 )
 def serve(
     folder: Annotated[
@@ -75,12 +75,15 @@ def serve(
         settings = read()
     except SettingsError as error:
         raise failed(str(error)) from None
-    logging = log.configure(settings.log_level, settings.log_form, secrets=secrets(settings))
+    hidden = set(secrets(settings))
+    logging = log.configure(settings.log_level, settings.log_form, secrets=hidden)
 
-    def reread() -> Settings:
-        settings = read()
-        logging.hide(secrets(settings))
-        return settings
+    def replace() -> list[str]:
+        others = read()
+        # What is about to be used is hidden before; what was used until now stays so, for requests still bear it.
+        hidden.update(secrets(others))
+        logging.hide(hidden)
+        return application.replace(others)
 
     try:
         application = build(settings)
@@ -91,10 +94,11 @@ def serve(
             settings,
             application.asgi,
             application.phase,
-            replace=lambda: application.replace(reread()),
+            replace=replace,
             announce=lambda: print(said, flush=True),
             larger_bodies=application.larger_bodies,
             at_once=application.at_once,
+            crowd=application.crowd,
         )
         running.run(sockets=[listener])
     except (BudgetError, BadKey, ValueError) as error:

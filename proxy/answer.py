@@ -18,6 +18,8 @@ class Ask:
     if_modified_since: bytes | None = None
     inside: bool = False
     """Whether the client may see how the server works: it is on this machine or has the admin token."""
+    client: str = ""
+    """The name under which the client is counted; empty for one that is not."""
 
 
 @dataclass(frozen=True)
@@ -46,5 +48,10 @@ class Answer:
     tags: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     """Seconds by stage."""
+    mount: str = ""
+    key: str = ""
+    """The id of the key that signed the URL; empty where none did."""
+    original: int = 0
+    """Bytes of the original that it is made of."""
     expires: float | None = None
     """When the URL itself expires, in Unix seconds."""

@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import platform
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,13 @@ from proxy import gate as gates
 from proxy import metrics as counted
 from proxy.accel import Accel
 from proxy.budget import Budget, find_machine, plan_budget
+from proxy.clients.addresses import is_private
+from proxy.clients.crowd import Crowd, Dropped
+from proxy.clients.rates import Limiter, Refused
+from proxy.clients.shared import Sharing
 from proxy.coordination.seams import Bus
 from proxy.delivery import Delivery
-from proxy.edge import Edge, RecentAnswers
+from proxy.edge import Edge
 from proxy.failures import OriginFailed, OriginTimedOut
 from proxy.flights import Flights
 from proxy.gate import Gate
@@ -32,11 +38,13 @@ from proxy.handlers.media import METHODS, Media
 from proxy.handlers.pages import Pages
 from proxy.handlers.purge import Purging
 from proxy.handlers.status import Status
+from proxy.handlers.texts import Texts
 from proxy.handlers.tokens import Token, Tokens
 from proxy.handlers.verdicts import Verdicts
 from proxy.handlers.visitors import Visitors
 from proxy.herd import alone
 from proxy.known import StoredRecords
+from proxy.log import OnceAMinute
 from proxy.metrics import Metrics
 from proxy.origins import Origins
 from proxy.pages import dropping
@@ -51,7 +59,8 @@ from proxy.purging.generations import Generations
 from proxy.purging.hooks import Hook, Hooks
 from proxy.purging.journal import Journal
 from proxy.purging.purge import Purges
-from proxy.ready import AtOnce, Fields
+from proxy.ready import AtOnce, Fields, Peer
+from proxy.recent import RecentAnswers
 from proxy.records import Records
 from proxy.refinement import Refinement
 from proxy.rendering import Renderer, Watch
@@ -59,7 +68,7 @@ from proxy.rendition import Rendition
 from proxy.server import Phase
 from proxy.settings import Settings
 from proxy.shrunk import ShrunkOriginals
-from proxy.site import Site
+from proxy.site import Site, changed_in_vain
 from proxy.sources.copies import Copies
 from proxy.sources.dropped import DroppedSource
 from proxy.sources.mounts import Mounted
@@ -69,9 +78,10 @@ from proxy.stores.memory import MemoryStore
 from proxy.stores.notices import Notices
 from proxy.stores.result import Result, Store
 from proxy.stores.tiered import TieredStore
+from proxy.stores.traced import TracedStore
 from proxy.tags import tags_at
 from proxy.together import Together
-from proxy.wire import Manners
+from proxy.tracing import Off, Tracing, open_telemetry
 from proxy.workers.poison import PoisonList
 from proxy.workers.pool import BEHIND, Pool, Reply
 from transforms.headers import Header
@@ -81,6 +91,8 @@ log = structlog.get_logger(__name__)
 
 CHEAP = 250.0
 """Milliseconds below which work may use the worker that is kept free: every usual rendition, but no refined AVIF."""
+STAGES = ("decode", "transform", "encode")
+"""What a worker does, as it tells of it."""
 WORKER = (sys.executable, "-m", "transforms.worker")
 
 
@@ -99,8 +111,10 @@ class Application:
     origins: Origins
     larger_bodies: Mapping[tuple[bytes, bytes], int]
     """Bytes of the bodies that are read, by method and path."""
-    replace: Callable[[Settings], None]
-    """Go on with the keys, presets and mounts of other settings, or raise and go on as before."""
+    replace: Callable[[Settings], list[str]]
+    """Go on with what may change of other settings, or raise and go on as before; returns what waits for a start."""
+    crowd: Crowd
+    """The connections of each client; told of those that are given up."""
     running: Callable[[], AbstractAsyncContextManager[None]]
     """Workers, stores and sources at work, whoever asks."""
     phase: Phase = field(default_factory=Phase)
@@ -113,6 +127,9 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     origins = _origins(settings, metrics)
     dropped = {dropping.MOUNT: DroppedSource()} if settings.playground else {}
     site = Site.of(settings, origins, dropped)
+    tracing = _tracing(settings)
+    limiter = Limiter(site.rates, _refused(metrics))
+    crowd = Crowd(settings.connections, site.addresses, _dropped(metrics))
     # Requests that are on their way may still ask for a mount that is gone.
     bounds, freshness, rechecks = dict(site.bounds), dict(site.freshness), dict(site.rechecks)
     together = Together(settings, metrics)
@@ -125,12 +142,12 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     renderer = Renderer(
         pictures=pools["pictures"],
         drawings=pools["drawings"],
-        store=store,
+        store=store if isinstance(tracing, Off) else TracedStore(store, lambda: tracing.span("store put")),
         limits=lambda mount: bounds[mount].limits,
         deadline=settings.deadline,
         deadline_svg=settings.deadline_svg,
         shrunk=shrunk,
-        watch=_watch(metrics),
+        watch=_watch(metrics, tracing),
     )
     refinement = _refinement(settings, budget, renderer, store, flights, pools["pictures"])
     records = Records(
@@ -158,25 +175,37 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         freshness=freshness.__getitem__,
         refine=refinement.consider,
         grade="final" if settings.first == "final" else "first",
+        limiter=limiter,
         clock=time.time,
         purged=generations.of,
         guarded=settings.behind_nginx,
     )
     gate = Gate(site.reader, freshness.__getitem__, time.time)
     recent = RecentAnswers(budget.memory_cache // 2, metrics)
-    visitors = Visitors(settings.admin_token.get_secret_value() if settings.admin_token else None)
-    manners = Manners(settings.corp, settings.cors_origin, settings.tag_header)
+    visitors, texts = _visitors(settings), Texts()
     purges = _purges(settings, generations, together.bus, store, recent, metrics)
     purging = Purging(purges, site.targets, _tokens(settings))
-    media = Media(delivery, recent, metrics, manners, visitors, settings.error_pictures, _accel(settings))
+    media = Media(
+        delivery,
+        recent,
+        metrics,
+        site.manners,
+        visitors,
+        settings.error_pictures,
+        texts,
+        tracing,
+        accel=_accel(settings),
+    )
     if purges.telling:
         media.delivered = purges.delivered.remember
-    status = Status(metrics, visitors, manners, lambda: _readiness(phase, pools))
+    status = Status(metrics, visitors, site.manners, lambda: _readiness(phase, pools))
     pages = Pages(_playground(settings, site, dropped, records), visitors)
-    metrics.watch(lambda: [(counted.COALESCED, (), flights.joined)])
+    metrics.watch(lambda: [(counted.COALESCED, (), flights.joined), (counted.CONNECTIONS, (), crowd.total)])
+    metrics.watch(lambda: [(counted.BUILD, (version(), platform.python_version()), 1)])
 
-    def replace_site(others: Settings) -> None:
+    def replace_site(others: Settings) -> list[str]:
         site = Site.of(others, origins, dropped)
+        # Nothing from here on can fail, so that all of it holds or nothing.
         bounds.update(site.bounds)
         freshness.update(site.freshness)
         rechecks.update(site.rechecks)
@@ -186,11 +215,17 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         if pages.playground:
             pages.playground = replace(pages.playground, tree=site.tree, links=site.links)
         purging.targets, purging.tokens = site.targets, _tokens(others)
+        limiter.use(site.rates)
+        crowd.most, crowd.addresses, edge.addresses = others.connections, site.addresses, site.addresses
+        media.manners = status.manners = edge.manners = site.manners
+        media.visitors = status.visitors = pages.visitors = _visitors(others)
         recent.forget()
+        return changed_in_vain(settings, others)
 
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:
         async with AsyncExitStack() as closing:
+            closing.callback(tracing.close)
             await closing.enter_async_context(together.running())
             closing.push_async_callback(store.close)
             closing.push_async_callback(origins.close)
@@ -200,6 +235,10 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
             closing.push_async_callback(_close_all, dropped)
             for pool in pools.values():
                 closing.push_async_callback(pool.close, settings.stop_seconds)
+            if together.redis:
+                sharing = asyncio.create_task(Sharing(limiter, together.redis, settings.redis_prefix).run())
+                closing.push_async_callback(asyncio.wait, (sharing,))
+                closing.callback(sharing.cancel)
             await asyncio.gather(*(pool.start() for pool in pools.values()))
             if herd:
                 closing.push_async_callback(herd.close)
@@ -227,17 +266,21 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
             or ui.is_below(scope["raw_path"])
             or purge.is_ours(scope["raw_path"])
         )
-        await (starlette if ours else media)(scope, receive, send)
+        if ours and scope["type"] == "http":
+            await texts(scope, receive, send, starlette)
+        else:
+            await (starlette if ours else media)(scope, receive, send)
 
-    def at_once(method: str, path: bytes, fields: Fields) -> tuple[bytes, bytes] | None:
-        return gate.at_once(fields) if path == gates.PLACE else edge.at_once(method, path, fields)
+    def at_once(method: str, path: bytes, fields: Fields, peer: Peer) -> tuple[bytes, bytes] | None:
+        return gate.at_once(fields) if path == gates.PLACE else edge.at_once(method, path, fields, peer)
 
-    edge = Edge(routed, recent, media.renew)
+    edge = Edge(routed, recent, media.renew, metrics=metrics, limiter=limiter, unlimited=paths, compressed=texts)
+    edge.addresses, edge.manners = site.addresses, site.manners
     larger = {(b"POST", purge.PLACE.encode()): purge.LARGEST_BODY}
     if pages.playground:
         larger[b"PUT", ui.DROPPED.encode()] = pages.playground.drops.most_bytes
     return Application(
-        edge, at_once, media, metrics, recent, pools, budget, origins, larger, replace_site, running, phase
+        edge, at_once, media, metrics, recent, pools, budget, origins, larger, replace_site, crowd, running, phase
     )
 
 
@@ -246,6 +289,14 @@ def _accel(settings: Settings) -> Accel | None:
     urls = {name: mount.url for name, mount in settings.mounts.items()}
     folders = {name: url.absolute() for name, url in urls.items() if isinstance(url, Path)}
     return Accel(settings.accel, folders) if settings.accel else None
+
+
+def version() -> str:
+    """The version of Darkroom that is installed."""
+    try:
+        return metadata.version("darkroom")
+    except metadata.PackageNotFoundError:  # from a copy of the files alone
+        return "unknown"
 
 
 async def _close_all(sources: Mapping[Any, Closed]) -> None:
@@ -404,19 +455,68 @@ def _playground(
     return Playground(site.tree, site.links, drops)
 
 
-def _watch(metrics: Metrics) -> Watch:
+def _visitors(settings: Settings) -> Visitors:
+    return Visitors(settings.admin_token.get_secret_value() if settings.admin_token else None)
+
+
+def _tracing(settings: Settings) -> Tracing:
+    """Raises ValueError where spans are wanted and cannot be made."""
+    if settings.otel_endpoint is None:
+        return Off()
+    try:
+        return open_telemetry(settings.otel_endpoint, version())
+    except ImportError:
+        raise ValueError("otel_endpoint: spans take the extra `otel`: install darkroom[server,otel]") from None
+
+
+def _refused(metrics: Metrics) -> Refused:
+    once = OnceAMinute()
+
+    def refused(what: str, whose: str, who: str) -> None:
+        metrics.count(counted.RATE_REFUSED, what, whose)
+        if once((what, whose, who)):
+            log.warning("somebody asks too often", limit=what, **{whose: who}, **_hint(who))
+
+    return refused
+
+
+def _dropped(metrics: Metrics) -> Dropped:
+    def dropped(reason: str, client: str) -> None:
+        metrics.count(counted.CLIENTS_DROPPED, reason)
+        tell = log.debug if reason == "left" else log.info
+        tell("a client was dropped", reason=reason, client=client, **_hint(client if reason == "connections" else ""))
+
+    return dropped
+
+
+def _hint(client: str) -> dict[str, str]:
+    """What to do where a proxy is taken for a client."""
+    return {"hint": "if this is a proxy of yours, name it in trusted_proxies"} if is_private(client) else {}
+
+
+def _watch(metrics: Metrics, tracing: Tracing) -> Watch:
     def made(rendition: Rendition, grade: str, cost: Cost, reply: Reply, size: int) -> None:
         metrics.count(counted.TRANSFORMS, rendition.format, grade)
-        for stage in ("decode", "transform", "encode"):
+        for stage in STAGES:
             if stage in reply.meta:
                 metrics.observe(counted.STAGE_SECONDS, float(reply.meta[stage]), stage)
         metrics.observe(counted.STAGE_SECONDS, reply.queued, "queue")
         metrics.observe(counted.COST_RATIO, reply.worked * 1000 / max(cost.milliseconds, 0.1), rendition.format)
         metrics.observe(counted.MEMORY_RATIO, reply.peak / (reply.base + cost.memory), rendition.format)
+        metrics.count(counted.WORK_SECONDS, rendition.format, by=reply.worked)
+        metrics.count(counted.ESTIMATED_SECONDS, rendition.format, by=cost.milliseconds / 1000)
+        tracing.was("queue", reply.queued, reply.worked)
+        steps = {f"darkroom.{stage}": float(reply.meta[stage]) for stage in STAGES if stage in reply.meta}
+        tracing.was("work", reply.worked, 0.0, {**steps, "darkroom.format": rendition.format, "darkroom.grade": grade})
         if size:
             metrics.count(counted.SAVED_BYTES, rendition.format, by=max(0, rendition.record.size - size))
 
-    return Watch(made, lambda mount, size: metrics.count(counted.ORIGIN_BYTES, mount or "/", by=size))
+    def read(mount: str, size: int, seconds: float) -> None:
+        metrics.count(counted.ORIGIN_REQUESTS, mount or "/")
+        metrics.count(counted.ORIGIN_BYTES, mount or "/", by=size)
+        tracing.was("fetch", seconds, 0.0, {"darkroom.mount": mount or "/", "darkroom.original.size": size})
+
+    return Watch(made, read)
 
 
 def _readiness(phase: Phase, pools: Mapping[str, Pool]) -> dict[str, object]:

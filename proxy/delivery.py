@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from proxy.answer import Answer, Ask
 from proxy.caching import ERROR_AGES, REDIRECT, Freshness, Lifetime, etag, lifetime, not_modified
+from proxy.clients.rates import Limiter
 from proxy.failures import Busy, ClosingDown, NoSuchOriginal, NoSuchRendition
 from proxy.flights import Flights
 from proxy.herd import Make
@@ -48,6 +49,7 @@ class Delivery:
     """Told of every result that could be better, when it is asked for again."""
     grade: str
     """The grade in which results are made when they are first asked for."""
+    limiter: Limiter
     clock: Callable[[], float]
     purged: Callable[[Collection[str]], Purged]
     """What purges of these tags there were."""
@@ -57,13 +59,15 @@ class Delivery:
     async def answer(self, ask: Ask) -> Answer:
         """The rendition that a path asks for. Raises SigningError and Refusals."""
         wanted = self.reader.read(ask.path)
+        key = wanted.verified.kid if wanted.verified else ""
+        self.limiter.signed(key)
         try:
             answer = await self._steadily(ask, wanted)
         except NoSuchOriginal as missing:
             answer = await self._in_its_place(ask, wanted, hinted(missing, wanted.address.source))
         except asyncio.CancelledError:  # by the HTTP server, which has waited long enough
             raise ClosingDown("the server is stopping and did not wait for this") from None
-        return replace(answer, expires=wanted.expires, name=wanted.answer_name)
+        return replace(answer, mount=wanted.mounted.name, key=key, expires=wanted.expires, name=wanted.answer_name)
 
     async def _in_its_place(self, ask: Ask, wanted: Wanted, missing: NoSuchOriginal) -> Answer:
         """The picture that `d_` names, with the status of the one that is missing."""
@@ -122,6 +126,8 @@ class Delivery:
             if kept.tier != "memory":  # a result of an earlier process
                 self.siblings.remember(rendition)
             return replace(promised, body=kept.body, outcome=kept.tier)
+        if rendition.key not in self.flights:  # who shares the work of another costs none
+            self.limiter.rendered(ask.client, wanted.verified.kid if wanted.verified else "")
         try:
             made, led = await self._made(rendition, promised.tags)
         except Busy as busy:
@@ -159,6 +165,7 @@ class Delivery:
             attachment=saving.attachment is not None,
             format=rendition.format,
             tags=wanted.tags,
+            original=rendition.record.size,
             provisional=grade != "final",
         )
 

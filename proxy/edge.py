@@ -3,154 +3,29 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
-from dataclasses import dataclass, field
-from math import floor
 from typing import Any, NamedTuple
 
-from cachetools import Cache, LRUCache
-
-from proxy.answer import Answer
 from proxy.caching import not_modified
+from proxy.clients.addresses import Addresses
+from proxy.clients.rates import Limiter, Rates
+from proxy.errors import problem
+from proxy.failures import RateLimited
 from proxy.log import request_id
-from proxy.metrics import Answers, Metrics
-from proxy.negotiation import Bucket, bucket
-from proxy.wire import Headers
+from proxy.metrics import Metrics
+from proxy.negotiation import bucket
+from proxy.recent import Recent, RecentAnswers, lines
+from proxy.wire import Headers, Manners
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Wrap = Callable[[Scope, Receive, Send, App], Awaitable[None]]
+"""Runs an application with something around it."""
 
-RECHECKED_AFTER = 2.0
-"""Seconds after which an answer is asked for anew, behind the back of the client that gets the one at hand."""
-LARGEST = 2**20
-"""Bytes of a body that is kept here."""
-OVERHEAD = 2000
-LONGEST_PATH = 512
-"""Bytes of a path that is kept here; what is not counted in the size of an answer must not be large."""
-ABOUT_BODY = {b"content-length", b"content-type", b"accept-ranges", b"content-disposition", b"content-security-policy"}
-"""Header fields that a 304 has not."""
-
-
-@dataclass(slots=True)
-class Recent:
-    """A finished answer: what is sent, and for how long it holds."""
-
-    headers: Headers
-    headers_unchanged: Headers
-    body: bytes
-    etag: str
-    modified: float | None
-    fresh_until: float
-    valid_until: float
-    generation: int
-    tags: frozenset[str]
-    counts: Answers
-    counts_unchanged: Answers
-    renewing: bool = False
-    lines: bytes = field(init=False)
-    """Status line and header fields as they go over the wire, and those of a 304."""
-    lines_unchanged: bytes = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.lines = _lines(b"200 OK", self.headers)
-        self.lines_unchanged = _lines(b"304 Not Modified", self.headers_unchanged)
-
-
-def _lines(status: bytes, headers: Headers) -> bytes:
-    return b"".join((b"HTTP/1.1 ", status, b"\r\n", *(b"%b: %b\r\n" % pair for pair in headers)))
-
-
-def size(recent: Recent) -> int:
-    """Bytes that an entry takes, about."""
-    return len(recent.body) + 3 * len(recent.lines) + OVERHEAD
-
-
-class RecentAnswers:
-    """Answers by raw path and Accept bucket, bounded in bytes; a new `generation` forgets all of them."""
-
-    def __init__(self, most_bytes: int, metrics: Metrics, clock: Callable[[], float] = time.time) -> None:
-        self._entries: LRUCache[tuple[bytes, Bucket], Recent] = LRUCache(most_bytes, size)
-        self._metrics, self._clock = metrics, clock
-        self.generation = 0
-
-    def get(self, path: bytes, taken: Bucket) -> Recent | None:
-        """The answer that may be given now, if there is one."""
-        recent = self._entries.get((path, taken))
-        if recent is None:
-            return None
-        if recent.generation != self.generation or self._clock() >= recent.valid_until:
-            self._entries.pop((path, taken), None)
-            return None
-        return recent
-
-    def stale(self, recent: Recent) -> bool:
-        """Whether the answer is to be asked for anew; said once for each entry."""
-        if recent.renewing or self._clock() < recent.fresh_until:
-            return False
-        recent.renewing = True
-        return True
-
-    def put_off(self, recent: Recent) -> None:
-        """Ask for an answer anew only a while later."""
-        recent.renewing = False
-        recent.fresh_until = self._clock() + RECHECKED_AFTER
-
-    def remember(self, path: bytes, taken: Bucket, answer: Answer, headers: Headers, generation: int) -> None:
-        """Keep an answer of status 200 to a plain GET, if it may be given to others as well.
-
-        A degraded answer leaves the one that is there; any other takes its place, even if it is not kept itself.
-        """
-        body = answer.body
-        if answer.degraded:
-            return
-        known = self._entries.pop((path, taken), None)
-        if not isinstance(body, bytes) or len(body) > LARGEST or answer.lifetime.seconds <= 0:
-            return
-        if len(path) > LONGEST_PATH:
-            return
-        now = self._clock()
-        # The ages in the header of a URL that expires are true until the next full second.
-        valid_until = now + answer.lifetime.seconds if answer.expires is None else floor(now) + 1.0
-        # Whoever asks a second time for what could be better is to be noticed at once.
-        rest = 0.0 if answer.provisional and known is None else RECHECKED_AFTER
-        kept = [pair for pair in headers if pair[0] not in (b"server-timing", b"cache-status")]
-        kept.append((b"cache-status", b"darkroom; hit; detail=memory"))
-        recent = Recent(
-            headers=kept,
-            headers_unchanged=[pair for pair in kept if pair[0] not in ABOUT_BODY],
-            body=body,
-            etag=answer.etag,
-            modified=answer.modified,
-            fresh_until=now + rest,
-            valid_until=valid_until,
-            generation=generation,
-            tags=frozenset(answer.tags),
-            counts=self._metrics.answers(200, "memory", answer.format),
-            counts_unchanged=self._metrics.answers(304, "memory", answer.format),
-        )
-        if size(recent) + len(path) <= self._entries.maxsize // 8:
-            self._entries[path, taken] = recent
-
-    def drop(self, path: bytes, taken: Bucket) -> None:
-        """Forget one answer."""
-        self._entries.pop((path, taken), None)
-
-    def forget_tagged(self, tags: Collection[str]) -> None:
-        """Forget the answers that bear one of these tags; of those that are just being made, every one."""
-        self.generation += 1
-        for name in list(self._entries):
-            recent = Cache.__getitem__(self._entries, name)  # a look that is no use
-            if recent.tags.isdisjoint(tags):
-                recent.generation += recent.generation == self.generation - 1
-            else:
-                del self._entries[name]
-
-    def forget(self) -> None:
-        """Forget every answer, those that are just being made as well."""
-        self.generation += 1
-        self._entries.clear()
+CLIENT = "darkroom.client"
+"""Where the scope of a request says under which name its client is counted."""
 
 
 class _Hit(NamedTuple):
@@ -160,6 +35,7 @@ class _Hit(NamedTuple):
     unchanged: bool
     named: bytes | None
     """The id that the request came with."""
+    origin: bytes | None
     started: float
 
     def identity(self) -> bytes:
@@ -172,46 +48,104 @@ class _Hit(NamedTuple):
 
     def sent(self, size: int) -> None:
         """Count it."""
-        counts = self.recent.counts_unchanged if self.unchanged else self.recent.counts
-        counts.sent(time.perf_counter() - self.started, size)
+        recent = self.recent
+        counts = recent.counts_unchanged if self.unchanged else recent.counts
+        counts.sent(time.perf_counter() - self.started, size, recent.original if size else 0)
 
 
 class Edge:
     """The outermost application: hits are answered here, all else goes on to `app`."""
 
-    def __init__(self, app: App, recent: RecentAnswers, renew: Callable[[bytes, bytes], Awaitable[bool]]) -> None:
-        """`renew` asks for an answer anew, and says whether the one at hand may be given until then."""
+    def __init__(
+        self,
+        app: App,
+        recent: RecentAnswers,
+        renew: Callable[[bytes, bytes], Awaitable[bool]],
+        *,
+        metrics: Metrics | None = None,
+        limiter: Limiter | None = None,
+        unlimited: Collection[bytes] = (),
+        compressed: Wrap | None = None,
+    ) -> None:
+        """`renew` asks for an answer anew, and says whether the one at hand may be given until then.
+
+        `unlimited` are paths that may be asked for at any rate; `compressed` makes text small on its way.
+        """
         self._app, self._recent, self._renew = app, recent, renew
+        self._limiter, self._unlimited, self._compressed = limiter or Limiter(Rates()), unlimited, compressed
+        self._refused = (metrics or Metrics()).answers(429, RateLimited.code)
         self._renewals: set[asyncio.Task[None]] = set()
+        self.addresses = Addresses()
+        self.manners = Manners()
+        """Both are replaced by others when the settings are read anew."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        hit = None
-        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
-            hit = self._hit(scope["raw_path"], scope["headers"])
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        method, path, fields = scope["method"], scope["raw_path"], scope["headers"]
+        peer = scope.get("client")
+        client = scope[CLIENT] = self.addresses.client(peer[0] if peer else None, fields)
+        hit = self._hit(path, fields) if method in ("GET", "HEAD") else None
+        if self._limiter.any and path not in self._unlimited:
+            try:
+                self._limiter.asked(client)
+                if hit:
+                    self._limiter.signed(hit.recent.key)
+            except RateLimited as error:
+                await _give(send, *self._refusal(error, method, fields))
+                return
         if hit is None:
             await self._app(scope, receive, send)
             return
-        status, headers = (304, hit.recent.headers_unchanged) if hit.unchanged else (200, hit.recent.headers)
-        body = hit.body(scope["method"])
-        field = (b"x-request-id", hit.identity())
-        await send({"type": "http.response.start", "status": status, "headers": [*headers, field]})
-        await send({"type": "http.response.body", "body": body})
+        recent = hit.recent
+        status, headers = (304, recent.headers_unchanged) if hit.unchanged else (200, recent.headers)
+        body = hit.body(method)
+        own = recent.cors.by_origin.get(hit.origin or b"", ())
+        answer = status, [*headers, *own, (b"x-request-id", hit.identity())], body
+        if recent.text and self._compressed:
+            await self._compressed(scope, receive, send, lambda _, __, send: _give(send, *answer))
+        else:
+            await _give(send, *answer)
         hit.sent(len(body))
 
-    def at_once(self, method: str, path: bytes, fields: Headers) -> tuple[bytes, bytes] | None:
+    def at_once(
+        self, method: str, path: bytes, fields: Headers, peer: tuple[str, int] | None = None
+    ) -> tuple[bytes, bytes] | None:
         """The answer to a GET or HEAD, if it is a hit: its head but for the empty line, and its body."""
         hit = self._hit(path, fields)
-        if hit is None:
+        if hit is None or hit.recent.text:
             return None
         recent = hit.recent
-        lines, body = (recent.lines_unchanged, b"") if hit.unchanged else (recent.lines, hit.body(method))
+        if self._limiter.any:
+            try:
+                self._limiter.asked(self.addresses.client(peer[0] if peer else None, fields))
+                self._limiter.signed(recent.key)
+            except RateLimited as error:
+                _, headers, body = self._refusal(error, method, fields)
+                return lines(b"429 Too Many Requests", headers), body
+        head, body = (recent.lines_unchanged, b"") if hit.unchanged else (recent.lines, hit.body(method))
         hit.sent(len(body))
-        return b"%bx-request-id: %b\r\n" % (lines, hit.identity()), body
+        if hit.origin and recent.cors.varies:
+            head += recent.cors.lines.get(hit.origin, b"")
+        return b"%bx-request-id: %b\r\n" % (head, hit.identity()), body
+
+    def _refusal(self, error: RateLimited, method: str, fields: Headers) -> tuple[int, Headers, bytes]:
+        """The answer to who asks too often, counted; nothing of it is written into the log, which would be a flood."""
+        named = header_fields(fields)
+        identity = request_id(named.get(b"x-request-id"))
+        refused = problem(error, identity)
+        names = {name for name, _ in refused.headers}
+        own = [pair for pair in self.manners.refusing(named.get(b"origin")) if pair[0] not in names]
+        length = (b"content-length", b"%d" % len(refused.body))
+        body = b"" if method == "HEAD" else refused.body
+        self._refused.sent(0.0, len(body))
+        return refused.status, [*refused.headers, *own, length, (b"x-request-id", identity.encode())], body
 
     def _hit(self, path: bytes, fields: Headers) -> "_Hit | None":
         """What was answered a moment ago to such a request; it is asked for anew where it has become old."""
         started = time.perf_counter()
-        accept, named, since, identity = b"", None, None, None
+        accept, named, since, identity, origin = b"", None, None, None, None
         for name, value in fields:
             if name == b"accept":
                 accept = accept + b"," + value if accept else value
@@ -221,6 +155,8 @@ class Edge:
                 since = value
             elif name == b"x-request-id":
                 identity = value
+            elif name == b"origin":
+                origin = value
             elif name == b"range":
                 return None
         found = self._recent.get(path, bucket(accept))
@@ -232,7 +168,7 @@ class Edge:
             task.add_done_callback(self._renewals.discard)
         asked = named is not None or since is not None
         unchanged = asked and not_modified(found.etag, found.modified, named, since)
-        return _Hit(found, unchanged, identity, started)
+        return _Hit(found, unchanged, identity, origin, started)
 
     async def _renewed(self, path: bytes, accept: bytes, recent: Recent) -> None:
         """Ask for an answer anew; one that has become wrong is no longer given."""
@@ -241,6 +177,11 @@ class Edge:
                 self._recent.drop(path, bucket(accept))
         finally:
             self._recent.put_off(recent)
+
+
+async def _give(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def header_fields(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

@@ -66,6 +66,7 @@ TABLE: Final[dict[type[Refusal] | type[SigningError], Row]] = {
     failures.NoSuchPurge: Row(404, "No such purge"),
     failures.OriginFailed: Row(502, "The origin failed"),
     failures.OriginTimedOut: Row(504, "The origin did not answer in time"),
+    failures.RateLimited: Row(429, "Too many requests"),
     failures.NoRoom: Row(503, "No room for the original", retry_after=5),
     failures.Looped: Row(508, "The request goes round in a circle"),
     failures.Busy: Row(503, "Too busy"),
@@ -116,7 +117,12 @@ def problem(error: BaseException, request_id: str) -> ErrorAnswer:
     ]
     wait = getattr(error, "retry_after", found.retry_after)
     if wait is not None and found.told:
-        headers.append((b"retry-after", b"%d" % max(ceil(wait), 1)))
+        seconds = max(ceil(wait), 1)
+        headers.append((b"retry-after", b"%d" % seconds))
+        if quota := getattr(error, "quota", ""):
+            # draft-ietf-httpapi-ratelimit-headers: the name of the quota, what is left of it, and when more is.
+            headers.append((b"ratelimit-policy", quota.encode("ascii")))
+            headers.append((b"ratelimit", b"%b;r=0;t=%d" % (quota.partition(";")[0].encode("ascii"), seconds)))
     # Everything beyond ASCII is escaped: half a surrogate pair in a URL must not break the answer that names it.
     return ErrorAnswer(found.status, headers, json.dumps({**body, "request_id": request_id}).encode("ascii"))
 

@@ -98,6 +98,17 @@ class Busy(Refusal):
     retry_after: float = 1.0
 
 
+@dataclass(eq=False)
+class RateLimited(Refusal):
+    """The client, or the key of the URL, asks more often than it may."""
+
+    code = "rate_limited"
+
+    retry_after: float = 1.0
+    quota: str = ""
+    """What is allowed, as an item of the field RateLimit-Policy."""
+
+
 class Preempted(Busy):
     """Work that nobody waits for made room for work that somebody waits for."""
 

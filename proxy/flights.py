@@ -34,6 +34,10 @@ class Flights:
     def __len__(self) -> int:
         return len(self._flights)
 
+    def __contains__(self, key: str) -> bool:
+        """Whether this is just being done."""
+        return key in self._flights
+
     async def share(self, key: str, make: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
         """What `make` returns or raises, and whether it was called for this caller."""
         flight = self._flights.get(key)

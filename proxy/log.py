@@ -39,6 +39,13 @@ _SECRET_TEXT: Final = tuple(
 )
 
 
+def without_secrets(text: str) -> str:
+    """The text with `***` for signatures, tokens and passwords, wherever they look like it."""
+    for secret in _SECRET_TEXT:
+        text = secret.sub(r"\1***", text)
+    return text
+
+
 class Log:
     """The log of this process as `configure` set it up."""
 
@@ -154,8 +161,7 @@ class _Clean:
     def _text(self, text: str, kept: str) -> str:
         if self._known:
             text = self._known.sub("***", text)
-        for secret in _SECRET_TEXT:
-            text = secret.sub(r"\1***", text)
+        text = without_secrets(text)
         if len(text) > LONGEST_TEXT:
             text = f"{text[: LONGEST_TEXT // 2]} ... {text[-LONGEST_TEXT // 2 :]}"
         if text.isprintable():

@@ -4,30 +4,16 @@ Counts are plain numbers, because on the path of a hit the objects of prometheus
 belong to the front's event loop, which alone writes them.
 """
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import accumulate
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.core import Metric as Family
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-
-@dataclass(frozen=True)
-class Metric:
-    """One thing that is counted (counter), stands at (gauge) or is spread over (histogram with upper bounds)."""
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram"]
-    help: str
-    labels: tuple[str, ...] = ()
-    bounds: tuple[float, ...] = ()
-
+from proxy.counts import Answers, Labels, Metric, Spread, family
 
 _ANSWER: Final = ("status", "outcome", "format")
 _LATENCIES: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -35,6 +21,9 @@ _RATIOS: Final = (0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 4, 10)
 
 REQUESTS: Final = Metric("darkroom_requests_total", "counter", "Answers sent.", _ANSWER)
 RESPONSE_BYTES: Final = Metric("darkroom_response_bytes_total", "counter", "Bytes of bodies sent.", _ANSWER)
+ORIGINAL_BYTES: Final = Metric(
+    "darkroom_original_bytes_total", "counter", "Bytes of the originals of the results sent.", _ANSWER
+)
 REQUEST_SECONDS: Final = Metric(
     "darkroom_request_seconds", "histogram", "Time from a request to its answer.", ("outcome",), _LATENCIES
 )
@@ -53,6 +42,11 @@ MEMORY_RATIO: Final = Metric(
     ("format",),
     _RATIOS,
 )
+WORK_SECONDS: Final = Metric("darkroom_work_seconds_total", "counter", "Time that workers worked.", ("format",))
+ESTIMATED_SECONDS: Final = Metric(
+    "darkroom_work_estimated_seconds_total", "counter", "Time that this work was estimated to take.", ("format",)
+)
+ORIGIN_REQUESTS: Final = Metric("darkroom_origin_requests_total", "counter", "Originals read.", ("mount",))
 ORIGIN_BYTES: Final = Metric("darkroom_origin_bytes_total", "counter", "Bytes of originals read.", ("mount",))
 FETCHES: Final = Metric(
     "darkroom_fetches_total", "counter", "Originals fetched from elsewhere, by what became of it.", ("mount", "outcome")
@@ -76,6 +70,14 @@ DELIVERED: Final = Metric("darkroom_delivered_paths", "gauge", "Paths that cache
 DELIVERED_FORGOTTEN: Final = Metric(
     "darkroom_delivered_forgotten_total", "counter", "Paths that were forgotten for want of room before any purge."
 )
+RATE_REFUSED: Final = Metric(
+    "darkroom_rate_refused_total", "counter", "Refusals of who asks too often.", ("limit", "whose")
+)
+CLIENTS_DROPPED: Final = Metric(
+    "darkroom_dropped_total", "counter", "Connections that were given up, by why.", ("reason",)
+)
+CONNECTIONS: Final = Metric("darkroom_connections", "gauge", "Connections of clients that are open.")
+BUILD: Final = Metric("darkroom_build_info", "gauge", "Always 1; what is running.", ("version", "python"))
 BREAKER: Final = Metric(
     "darkroom_breaker_state",
     "gauge",
@@ -111,12 +113,16 @@ STORE: Final = {
 METRICS: Final = (
     REQUESTS,
     RESPONSE_BYTES,
+    ORIGINAL_BYTES,
     REQUEST_SECONDS,
     COALESCED,
     TRANSFORMS,
     STAGE_SECONDS,
     COST_RATIO,
     MEMORY_RATIO,
+    WORK_SECONDS,
+    ESTIMATED_SECONDS,
+    ORIGIN_REQUESTS,
     ORIGIN_BYTES,
     FETCHES,
     FETCHED_BYTES,
@@ -130,6 +136,10 @@ METRICS: Final = (
     PURGE_REQUESTS,
     DELIVERED,
     DELIVERED_FORGOTTEN,
+    RATE_REFUSED,
+    CLIENTS_DROPPED,
+    CONNECTIONS,
+    BUILD,
     BREAKER,
     REDIS_COMMANDS,
     REDIS_FAILURES,
@@ -141,42 +151,7 @@ METRICS: Final = (
     *STORE.values(),
 )
 
-Labels = tuple[str, ...]
 Read = Callable[[], Iterable[tuple[Metric, Labels, float]]]
-
-
-class Spread:
-    """How values spread over the ranges between bounds; a value belongs to the first bound that it does not exceed."""
-
-    __slots__ = ("_bounds", "counts", "sum")
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self._bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.sum = 0.0
-
-    def add(self, value: float) -> None:
-        self.counts[bisect_left(self._bounds, value)] += 1
-        self.sum += value
-
-    def merge(self, other: "Spread") -> None:
-        self.counts = [mine + others for mine, others in zip(self.counts, other.counts, strict=True)]
-        self.sum += other.sum
-
-
-class Answers:
-    """The answers of one status class, outcome and format; the hot path keeps one at hand and adds to it."""
-
-    __slots__ = ("bytes", "spread")
-
-    def __init__(self) -> None:
-        self.bytes = 0
-        self.spread = Spread(_LATENCIES)
-
-    def sent(self, seconds: float, size: int) -> None:
-        """Count one answer with a body of `size` bytes."""
-        self.bytes += size
-        self.spread.add(seconds)
 
 
 class Metrics(Collector):
@@ -197,7 +172,7 @@ class Metrics(Collector):
         `outcome` is that of the answer (the tier that had the result, `made`, `unchanged`...) or the code of an error.
         """
         labels = (f"{status // 100}xx", outcome, format_name)
-        return self._answers.get(labels) or self._answers.setdefault(labels, Answers())
+        return self._answers.get(labels) or self._answers.setdefault(labels, Answers(_LATENCIES))
 
     def count(self, metric: Metric, *labels: str, by: float = 1) -> None:
         """Add to a counter; `labels` are values in the order of its labels."""
@@ -252,6 +227,9 @@ class Metrics(Collector):
         numbers = {metric: dict(counts) for metric, counts in self._counts.items()}
         numbers[REQUESTS] = {labels: sum(answers.spread.counts) for labels, answers in self._answers.items()}
         numbers[RESPONSE_BYTES] = {labels: answers.bytes for labels, answers in self._answers.items()}
+        numbers[ORIGINAL_BYTES] = {
+            labels: answers.original_bytes for labels, answers in self._answers.items() if answers.original_bytes
+        }
         for read in self._watched:
             with suppress(Exception):
                 for metric, labels, value in read():
@@ -259,7 +237,7 @@ class Metrics(Collector):
                     numbers.setdefault(metric, {})[labels] = value
         spreads = self._spreads | {REQUEST_SECONDS: self._latencies()}
         for metric in METRICS:
-            yield _family(metric, numbers.get(metric, {}), spreads.get(metric, {}))
+            yield family(metric, numbers.get(metric, {}), spreads.get(metric, {}))
 
     def _latencies(self) -> dict[Labels, Spread]:
         latencies: dict[Labels, Spread] = {}
@@ -273,17 +251,3 @@ class Metrics(Collector):
 def _check(metric: Metric, labels: Labels) -> None:
     if len(labels) != len(metric.labels):
         raise ValueError(f"{metric.name} has the labels {metric.labels}, not {labels}")
-
-
-def _family(metric: Metric, numbers: Mapping[Labels, float], spreads: Mapping[Labels, Spread]) -> Family:
-    if metric.kind == "histogram":
-        histogram = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
-        uppers = [*(str(float(bound)) for bound in metric.bounds), "+Inf"]
-        for labels, spread in spreads.items():
-            histogram.add_metric(labels, list(zip(uppers, accumulate(spread.counts), strict=True)), spread.sum)
-        return histogram
-    kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
-    family = kind(metric.name, metric.help, labels=metric.labels)
-    for labels, number in numbers.items():
-        family.add_metric(labels, number)
-    return family

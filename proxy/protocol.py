@@ -4,17 +4,15 @@ uvicorn reads heads of any size and waits for ever; a proxy in front may be stri
 """
 
 import asyncio
-import json
 import resource
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
-
-from proxy.ready import AtOnce, ReadyProtocol
+from proxy.clients.crowd import Crowd
+from proxy.paced import PacedProtocol, Refusal
+from proxy.ready import AtOnce
 
 LONGEST_HEAD = 64 * 1024
 """Bytes of a request's head: what browsers with many cookies send is a quarter of it. One read may go beyond."""
@@ -28,8 +26,6 @@ MOST_PIPELINED = 100
 """Requests of a connection that wait for their turn: a single read could hold ten thousand of them."""
 HEAD_SECONDS = 15.0
 """How long a head may take from the connection, or from its first byte, on: a packet may well be lost twice."""
-STALLED_SECONDS = 60.0
-"""How long a client may take nothing of what is ready for it: longer than a phone is in a tunnel."""
 
 MOST_CONNECTIONS = 16_384
 """Connections at most, even where more files may be open: idle ones take about 6 KiB each."""
@@ -39,30 +35,6 @@ OTHER_FILES = 256 + FILES_OF_PIXELS
 """Descriptors that are left for the rest: pipes of workers, originals, results, and the connections below."""
 TURNED_AWAY = 64
 """Connections beyond the bound that are still told so, by a 503; those after them are closed without a word."""
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """What a request that is not even read to its end is told."""
-
-    status: int
-    code: str
-    title: str
-
-    def answer(self) -> bytes:
-        """The whole answer, in the form of all others (RFC 9457)."""
-        told = {"type": f"urn:darkroom:error:{self.code}", **vars(self)}
-        body = json.dumps(told).encode()
-        fields = {
-            "content-type": "application/problem+json",
-            "cache-control": "no-store",
-            "x-content-type-options": "nosniff",
-            "x-error": self.code,
-            "content-length": str(len(body)),
-            "connection": "close",
-        }
-        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        return STATUS_LINE[self.status] + head.encode() + b"\r\n" + body
 
 
 BAD_REQUEST = Refusal(400, "bad_request", "This is no HTTP/1.1 request")
@@ -75,7 +47,7 @@ class Refused(Exception):
     """Stops the parser; what is wrong is in the protocol."""
 
 
-class BoundedProtocol(ReadyProtocol):
+class BoundedProtocol(PacedProtocol):
     """uvicorn's protocol that refuses large requests and leaves those who let it wait.
 
     The usual request arrives in one read and meets no more than a few comparisons; all else is looked at after
@@ -90,7 +62,6 @@ class BoundedProtocol(ReadyProtocol):
     """Bytes of the bodies of some requests, by method and target; whoever reads them sees to those who let it wait."""
     most_pipelined = MOST_PIPELINED
     head_seconds = HEAD_SECONDS
-    stalled_seconds = STALLED_SECONDS
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -101,18 +72,17 @@ class BoundedProtocol(ReadyProtocol):
         """Bytes of the body so far; negative in a head and between messages."""
         self._refusal = BAD_REQUEST
         self._deadline: asyncio.TimerHandle | None = None
-        self._stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if self.limit_concurrency is not None and len(self.connections) > self.limit_concurrency + TURNED_AWAY:
+            self._drop("crowd")
             transport.abort()
-        else:
-            self._deadline = self.loop.call_later(self.head_seconds, self._close)
+        elif self.enter():
+            self._deadline = self.loop.call_later(self.head_seconds, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_deadline()
-        self._forget_stalled()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -149,6 +119,7 @@ class BoundedProtocol(ReadyProtocol):
     def on_message_complete(self) -> None:
         if len(self.headers) > self.most_fields:
             self._stop(LARGE_HEAD)
+        self._forget_slow_writer()
         # A body that ends behind its answer has stopped uvicorn's timer: the next head is waited for by ours.
         self._body, self._unfinished = -1, int(self.ready is None and self.cycle.response_complete)
         super().on_message_complete()
@@ -158,34 +129,27 @@ class BoundedProtocol(ReadyProtocol):
         if self.transport.is_closing():
             self._close()
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._watch_stalled()
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if not self.transport.is_closing():
-            self._forget_stalled()
-
     def timeout_keep_alive_handler(self) -> None:
         self._close()
 
     def send_400_response(self, msg: str) -> None:
         """Called when the parser stops, by itself or by `_stop`."""
-        self._refuse(self._refusal)
+        self.refuse(self._refusal)
 
     def _look_at_unfinished(self) -> None:
         """Bound a message that is not complete after a read."""
         if self.transport.is_closing():
             return
         if self._body < 0 and len(self.url) > self.longest_target:
-            self._refuse(LONG_TARGET)
+            self.refuse(LONG_TARGET)
         elif len(self.headers) > self.most_fields or (self._body < 0 and self._unfinished > self.longest_head):
-            self._refuse(LARGE_HEAD)
+            self.refuse(LARGE_HEAD)
         elif self._unfinished > self._most_body() + self.longest_head:
-            self._refuse(LARGE_BODY)
-        elif self._deadline is None and self.timeout_keep_alive_task is None and not self.owes():
-            self._deadline = self.loop.call_later(self.head_seconds, self._close)
+            self.refuse(LARGE_BODY)
+        elif self.owes():
+            self._watch_writer()
+        elif self._deadline is None and self.timeout_keep_alive_task is None:
+            self._deadline = self.loop.call_later(self.head_seconds, self._head_is_late)
 
     def _most_body(self) -> int:
         """Bytes that the body of the request may have which is just being read."""
@@ -200,7 +164,10 @@ class BoundedProtocol(ReadyProtocol):
         self._refusal = refusal
         raise Refused
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def received(self) -> int:
+        return self._body
+
+    def refuse(self, refusal: Refusal) -> None:
         """Close, and say why unless that would be taken for, or get into, the answer to another request."""
         if not self.owes():
             answerable = self._body < 0
@@ -218,37 +185,29 @@ class BoundedProtocol(ReadyProtocol):
         """Close when all is sent; a client that takes nothing is not waited for."""
         self.transport.close()
         if self.transport.get_write_buffer_size():
-            self._watch_stalled()
+            self._watch_reader()
 
-    def _watch_stalled(self) -> None:
-        if self._stalled is None:
-            self._look_again(self.transport.get_write_buffer_size())
-
-    def _look_again(self, size: int) -> None:
-        self._stalled = self.loop.call_later(self.stalled_seconds, self._look_at_stalled, size)
-
-    def _look_at_stalled(self, before: int) -> None:
-        """Leave a client that has taken nothing since the last look."""
-        size = self.transport.get_write_buffer_size()
-        if size < before:
-            self._look_again(size)
-        else:
-            self.transport.abort()
+    def _head_is_late(self) -> None:
+        # A connection that never said a word is no slow client: browsers open some that they do not need.
+        if self._unfinished:
+            self._drop("slow_head" if self._body < 0 else "slow_body")
+        self._close()
 
     def _forget_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
-    def _forget_stalled(self) -> None:
-        if self._stalled is not None:
-            self._stalled.cancel()
-            self._stalled = None
 
+def protocol_for(
+    larger_bodies: Mapping[tuple[bytes, bytes], int], at_once: AtOnce | None, crowd: Crowd | None = None
+) -> type[BoundedProtocol]:
+    """The protocol for an application that reads larger bodies of some requests, and has some answers ready.
 
-def protocol_for(larger_bodies: Mapping[tuple[bytes, bytes], int], at_once: AtOnce | None) -> type[BoundedProtocol]:
-    """The protocol for an application that reads larger bodies of some requests, and has some answers ready."""
+    `crowd` counts the connections of each client, and is told of those that are given up.
+    """
     own: dict[str, Any] = {"larger_bodies": MappingProxyType(dict(larger_bodies))}
+    own["crowd"] = crowd
     return type("BoundedProtocol", (BoundedProtocol,), own | ({"at_once": staticmethod(at_once)} if at_once else {}))
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 Fields = list[tuple[bytes, bytes]]
-AtOnce = Callable[[str, bytes, Fields], tuple[bytes, bytes] | None]
-"""From method, path and header fields to the head of an answer but for its empty line, and its body."""
+Peer = tuple[str, int] | None
+AtOnce = Callable[[str, bytes, Fields, Peer], tuple[bytes, bytes] | None]
+"""From method, path, header fields and the other end to the head of an answer but for its empty line, and its body."""
 
 UNUSUAL = frozenset((b"content-length", b"transfer-encoding", b"expect", b"range"))
 """Header fields of requests that always go their ordinary way."""
@@ -72,7 +73,7 @@ class ReadyProtocol(HttpToolsProtocol):
             and not self.parser.should_upgrade()
             and (self.limit_concurrency is None or len(self.connections) < self.limit_concurrency)
         )
-        return self.at_once(method.decode(), self.url, self.headers) if usual else None
+        return self.at_once(method.decode(), self.url, self.headers, self.client) if usual else None
 
     def _begin(self) -> None:
         """Start what uvicorn starts for a request."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from proxy.errors import docs_table
+from proxy.metrics import METRICS
 from proxy.settings import settings_reference
 from transforms.operation import Operation, Param, option_name
 from transforms.pipeline import PIPELINE
@@ -42,6 +43,14 @@ ERRORS_HEAD = """# Errors
 Every error is `application/problem+json` (RFC 9457) with a stable `code`, the part of the URL that it is about, and
 what was expected. The header `X-Error` says the same in one line, since an `<img>` shows no body. Every 503 `busy` and
 `closing_down` says when to come back in `Retry-After`. [http.md](http.md#errors) has an example.
+
+"""
+METRICS_HEAD = """# Metrics
+
+<!-- Made by `make docs` from proxy/metrics.py; do not edit. -->
+
+What `/metrics` shows, in the text format of Prometheus, beside the usual `process_*` of the front. Counters begin at 0
+with each start. [operations.md](operations.md#metrics) tells what to look at, and what to be woken up for.
 
 """
 PICTURES = {
@@ -130,7 +139,16 @@ def pages() -> dict[str, str]:
         "options.md": _options_page(),
         "settings.md": SETTINGS_HEAD + settings_reference(),
         "errors.md": ERRORS_HEAD + _errors(),
+        "metrics.md": METRICS_HEAD + _metrics(),
     }
+
+
+def _metrics() -> str:
+    rows = [
+        f"| `{metric.name}` | {metric.kind} | {', '.join(f'`{label}`' for label in metric.labels)} | {metric.help} |"
+        for metric in METRICS
+    ]
+    return "\n".join(["| metric | kind | labels | meaning |", "|---|---|---|---|", *rows, ""])
 
 
 def _errors() -> str:

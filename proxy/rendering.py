@@ -62,8 +62,8 @@ class Watch:
 
     made: Callable[[Rendition, str, Cost, Reply, int], None]
     """The rendition, its grade, what it was expected to cost, what came back, bytes of the picture."""
-    read: Callable[[str, int], None]
-    """The mount, and bytes of the original."""
+    read: Callable[[str, int, float], None]
+    """The mount, bytes of the original, and the seconds that it took to open it."""
 
 
 class Brake:
@@ -176,7 +176,7 @@ class Renderer:
         original = await opened(rendition.mounted, rendition.record.version)
         try:
             fetched = time.monotonic() - started
-            self.watch.read(rendition.mounted.name, original.size)
+            self.watch.read(rendition.mounted.name, original.size, fetched)
             pool = self.drawings if drawing else self.pictures
             return await pool.run(replace(job, descriptor=original.descriptor)), cost, fetched
         finally:

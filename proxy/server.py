@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import structlog
 import uvicorn
 
+from proxy.clients.crowd import Crowd
 from proxy.edge import App
 from proxy.protocol import protocol_for, room_for_connections
 from proxy.ready import AtOnce
@@ -73,28 +74,34 @@ def server(
     settings: Settings,
     application: App,
     phase: Phase,
-    replace: Callable[[], None],
+    replace: Callable[[], list[str]],
     announce: Callable[[], None] = lambda: None,
     larger_bodies: Mapping[tuple[bytes, bytes], int] | None = None,
     at_once: AtOnce | None = None,
+    crowd: Crowd | None = None,
 ) -> Server:
     """The HTTP server of an application; `replace` goes on with the settings as they are now, or raises.
 
-    `larger_bodies` are the bytes that some requests may have, by method and path; `at_once` has answers that are ready.
+    It returns the names of those that hold only from the next start on.
+
+    `larger_bodies` are the bytes that some requests may have, by method and path; `at_once` has answers that are ready;
+    `crowd` counts the connections of each client.
     """
 
     def reload() -> None:
         try:
-            replace()
+            waiting = replace()
         except Exception as error:
             log.error("the settings are as before: those that are there now cannot be used", why=str(error))
         else:
-            log.info("keys, presets and mounts are those of the settings now")
+            log.info("what may change is that of the settings now")
+            if waiting:
+                log.warning("some settings hold only from the next start on", names=waiting)
 
     config = uvicorn.Config(
         application,
         loop="uvloop",
-        http=protocol_for(larger_bodies or {}, at_once),
+        http=protocol_for(larger_bodies or {}, at_once, crowd),
         limit_concurrency=room_for_connections(),
         ws="none",
         log_config=None,

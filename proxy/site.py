@@ -1,4 +1,4 @@
-"""What may change while the server runs, made of the settings: keys, presets and mounts."""
+"""What may change while the server runs, made of the settings: keys, presets, mounts, rates, whom to believe."""
 
 import time
 from collections.abc import Mapping
@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import Self
 
 from proxy.caching import Freshness
+from proxy.clients.addresses import Addresses
+from proxy.clients.buckets import Rate
+from proxy.clients.rates import Allowance, Rates
+from proxy.cors import Cors
 from proxy.origins import Origins
 from proxy.pages.links import Links
 from proxy.pages.originals import Tree
@@ -14,11 +18,21 @@ from proxy.reading import Place, Reader
 from proxy.record import Recheck
 from proxy.rendition import Bounds
 from proxy.settings import REMOTE, Mount, Offer, Remote, Settings
+from proxy.settings import Rates as RateSettings
 from proxy.sources.dropped import DroppedSource
 from proxy.sources.mounts import Mounts
 from proxy.sources.source import Source
+from proxy.wire import Manners
 from signing import Key, KeyRing, looks_like_step
 from transforms.limits import Limits
+
+RELOADED = frozenset(
+    (
+        "keys", "presets", "mounts", "limits", "freshness", "gps", "rates", "connections", "trusted_proxies",
+        "cors_origins", "corp", "admin_token", "config", "remote", "unsigned",
+    )
+)  # fmt: skip
+"""Settings that hold as soon as they are read anew; all others are those of the start."""
 
 BRIEFLY = Freshness(60, 60, 0, 0, 60)
 """How long results of dropped files are kept by those who ask: their originals are there for a while only."""
@@ -31,7 +45,7 @@ MISSING_ELSEWHERE = 10.0
 
 @dataclass(frozen=True)
 class Site:
-    """What may change while the server runs: keys, presets and mounts, read together and replaced together."""
+    """What may change while the server runs, read together and replaced together."""
 
     reader: Reader
     bounds: Mapping[str, Bounds]
@@ -41,6 +55,9 @@ class Site:
     links: Links
     targets: Targets
     """What can be purged by its name."""
+    rates: Rates
+    manners: Manners
+    addresses: Addresses
 
     @classmethod
     def of(cls, settings: Settings, origins: Origins, dropped: Mapping[str, DroppedSource]) -> Self:
@@ -74,9 +91,32 @@ class Site:
             Tree(mounts, tuple(settings.mounts)),
             Links(ring, settings.presets),
             Targets(mounts.resolve, tuple(offers), tuple(settings.presets)),
+            _rates(settings),
+            Manners(
+                settings.corp,
+                Cors(settings.cors_origins),
+                {name: Cors(offer.cors_origins) for name, offer in offers.items() if offer.cors_origins is not None},
+                settings.tag_header,
+            ),
+            Addresses(settings.trusted_proxies),
         )
         origins.keep(sources.values())
         return site
+
+
+def changed_in_vain(before: Settings, after: Settings) -> list[str]:
+    """The settings that differ, and hold only from the next start on."""
+    fixed = (name for name in Settings.model_fields if name not in RELOADED)
+    return [name for name in fixed if getattr(before, name) != getattr(after, name)]
+
+
+def _rates(settings: Settings) -> Rates:
+    def allowance(rates: RateSettings) -> Allowance:
+        requests, renders = rates.requests, rates.renders
+        return Allowance(Rate(*requests) if requests else None, Rate(*renders) if renders else None)
+
+    kids = ((Key.read(key.secret.get_secret_value()).kid, key.policy) for key in settings.keys)
+    return Rates(allowance(settings.rates), {kid: allowance(policy.rates) for kid, policy in kids})
 
 
 def _place(mount: Offer) -> Place:

@@ -47,6 +47,8 @@ class Together:
         self._settings, self._metrics = settings, metrics
         self._clients: dict[RedisAddress, RedisClient] = {}
         self._redis_bus: RedisBus | None = None
+        self.redis: RedisClient | None = None
+        """The one by which fronts work together, where there is one."""
         self._telling: set[asyncio.Task[None]] = set()
         self.bus, self.table, self.locks = LocalBus(), LocalTable(), LocalLocks()
         if settings.redis:
@@ -102,6 +104,7 @@ class Together:
         from proxy.coordination.locks import RedisLocks
         from proxy.coordination.redis import RedisBus, RedisTable
 
+        self.redis = client
         self.bus = self._redis_bus = bus = RedisBus(client, prefix)
         self.table, self.locks = RedisTable(client, prefix), (locks := RedisLocks(client, bus, prefix))
         self._metrics.watch(lambda: [(counted.LOCK_WAITS, (), locks.waits), (counted.HEARD, (), bus.connected)])

@@ -1,10 +1,11 @@
 """An answer as it goes over the wire: status, header fields, which part of the body."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from proxy.answer import Answer
 from proxy.caching import Part, Unsatisfiable, byte_range, content_disposition, content_range, http_date
+from proxy.cors import NOBODY, Cors, vary
 from proxy.negotiation import VARY
 from proxy.stores.result import FileBody
 
@@ -22,10 +23,12 @@ PARTED_BY_SPACES = ("surrogate-key", "xkey")
 
 @dataclass(frozen=True)
 class Manners:
-    """Header fields that are the same on every answer of a server."""
+    """What every answer of a server says of itself to the pages that show or read it."""
 
     corp: str = "cross-origin"
-    cors_origin: str = ""
+    cors: Cors = NOBODY
+    mounts: Mapping[str, Cors] = field(default_factory=dict)
+    """The mounts that differ in whose pages may read."""
     tag_header: str = "Cache-Tag"
 
     def tags(self, tags: tuple[str, ...]) -> tuple[bytes, bytes]:
@@ -33,16 +36,32 @@ class Manners:
         name = self.tag_header.lower()
         return name.encode(), (" " if name in PARTED_BY_SPACES else ",").join(tags).encode()
 
-    def fields(self, shared: bool = True) -> Headers:
-        """The fields; pages of other origins may read only what is `shared`."""
-        fields = [
+    def of(self, mount: str) -> Cors:
+        """Whose pages may read what comes from a mount."""
+        return self.mounts.get(mount, self.cors)
+
+    def safe(self) -> Headers:
+        """The fields that are the same on every answer."""
+        return [
             (b"x-content-type-options", b"nosniff"),
             (b"cross-origin-resource-policy", self.corp.encode()),
         ]
-        if self.cors_origin and shared:
-            fields.append((b"access-control-allow-origin", self.cors_origin.encode()))
-            fields.append((b"timing-allow-origin", self.cors_origin.encode()))
-        return fields
+
+    def refusing(self, origin: bytes | None) -> Headers:
+        """The fields of an answer that comes from no mount, for a page of this origin."""
+        return [*self.safe(), *self.cors.fields(origin), *vary("Origin" if self.cors.varies else "")]
+
+    def preflight(self, fields: Mapping[bytes, bytes]) -> Headers:
+        """What a page may ask for: as much as any mount would let it read, for the path is not looked at yet."""
+        policies = (self.cors, *self.mounts.values())
+        allowed = next((told for cors in policies if (told := cors.preflight(fields))), [])
+        asked = ("Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers")
+        return [*self.safe(), *allowed, *vary(*(asked if any(cors.origins for cors in policies) else ()))]
+
+
+def is_text(media_type: str) -> bool:
+    """Whether it becomes much smaller by compression: what is no picture."""
+    return media_type.startswith(("application/json", "application/problem+json", "text/"))
 
 
 @dataclass(frozen=True)
@@ -58,7 +77,7 @@ class Message:
 
 def message(answer: Answer, request: Mapping[bytes, bytes], manners: Manners, inside: bool) -> Message:
     """The message that says this answer; `request` has the header fields of the request by lower-case name."""
-    headers = _common(answer, manners)
+    headers = _common(answer, manners, request.get(b"origin"))
     length = answer.body.length if isinstance(answer.body, FileBody) else len(answer.body)
     if inside and answer.timings:
         stages = ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in answer.timings.items())
@@ -85,17 +104,22 @@ def message(answer: Answer, request: Mapping[bytes, bytes], manners: Manners, in
     return Message(answer.status, headers, answer.body, 0, length)
 
 
-def _common(answer: Answer, manners: Manners) -> Headers:
+def _common(answer: Answer, manners: Manners, origin: bytes | None) -> Headers:
     """Fields that a 200 and its 304 share (RFC 9110, 15.4.5)."""
-    headers = manners.fields(shared=answer.outcome != "explained")
+    # How the server works is for its own people, not for the pages that they visit.
+    cors = manners.of(answer.mount) if answer.outcome != "explained" else NOBODY
+    headers = [*manners.safe(), *cors.fields(origin)]
     headers.append((b"cache-control", answer.lifetime.header.encode()))
     headers.append((b"cache-status", _cache_status(answer)))
     if answer.etag:
         headers.append((b"etag", answer.etag.encode()))
     if answer.modified is not None:
         headers.append((b"last-modified", http_date(answer.modified).encode()))
-    if answer.negotiated:
-        headers.append((b"vary", VARY.encode()))
+    headers += vary(
+        VARY if answer.negotiated else "",
+        "Origin" if cors.varies else "",
+        "Accept-Encoding" if is_text(answer.media_type) else "",
+    )
     if answer.tags:
         headers.append(manners.tags(answer.tags))
     if answer.degraded:
@@ -113,10 +137,20 @@ def _about_body(answer: Answer) -> Headers:
     return headers
 
 
+FORWARDED: Mapping[str, bytes] = {
+    "made": b"fwd=miss; stored",
+    "shared": b"fwd=miss; stored; collapsed",
+    "original": b"fwd=bypass",
+    "redirect": b"fwd=bypass",
+    "explained": b"fwd=bypass",
+}
+"""How an answer came about that no store had, by its outcome (RFC 9211, 2)."""
+
+
 def _cache_status(answer: Answer) -> bytes:
-    """Which tier answered (RFC 9211)."""
-    if answer.outcome in ("made", "shared"):
-        return b"darkroom; fwd=miss; stored" + (b"; collapsed" if answer.outcome == "shared" else b"")
-    if answer.outcome in ("original", "redirect", "explained"):
-        return b"darkroom; fwd=bypass"
-    return b"darkroom; hit; detail=" + answer.outcome.encode()
+    """Which tier answered, and whether with something else than was asked for."""
+    how = FORWARDED.get(answer.outcome, b"hit; detail=" + answer.outcome.encode())
+    # One detail at most: which tier had a substitute matters less than that it is one.
+    if answer.degraded:
+        how = how.partition(b"; detail=")[0] + b"; detail=degraded"
+    return b"darkroom; " + how

@@ -13,9 +13,10 @@ import pytest
 
 from proxy.errors import INTERNAL_CODE, TABLE, code, row
 from proxy.metrics import METRICS, STORE, Metrics
-from proxy.settings import Freshness, Key, Mount, Policy, Remote, SettingInfo, Settings, every_setting
+from proxy.settings import Freshness, Key, Mount, Policy, Rates, Remote, SettingInfo, Settings, every_setting
 from proxy.settings import Limits as LimitSettings
 from proxy.settings.purging import Hook, Token
+from proxy.site import RELOADED
 from proxy.stores.result import Stats
 from signing import SigningError
 from tests.markdown import ROOT, tables
@@ -133,9 +134,10 @@ RECEIVERS: dict[type, set[str]] = {
     Mount: {"mount", "offer"},
     Remote: {"settings.remote"},
     Key: {"key"},
-    Policy: {"rule"},
+    Policy: {"rule", "policy"},
     Token: {"token"},
     Hook: {"hook"},
+    Rates: {"rates"},
 }
 """What values of each table are called where they are used."""
 ONLY_SHOWN = ("proxy/settings/", "proxy/doctor/", "proxy/greeting.py")
@@ -177,6 +179,8 @@ def place(info: SettingInfo) -> tuple[type, str]:
         "keys[].policy": Policy,
         "tokens[]": Token,
         "purge_hooks[]": Hook,
+        "keys[].policy.rates": Rates,
+        "rates": Rates,
         "mounts.<name>": Mount,
         "remote": Remote,
         "limits": LimitSettings,
@@ -191,6 +195,14 @@ def test_every_setting_has_an_effect(info: SettingInfo) -> None:
     if table is LimitSettings or info.name in SELF_EVIDENT:
         return
     assert ((table, name) in used()) != (info.name in WITHOUT_EFFECT)
+
+
+def test_the_settings_that_are_read_anew_are_told() -> None:
+    assert set(Settings.model_fields) >= RELOADED
+    told = (
+        (ROOT / "docs" / "operations.md").read_text().partition("What holds at once after HUP: ")[2].partition("Any")[0]
+    )
+    assert set(re.findall(r"`(\w+)`", told)) == RELOADED - SELF_EVIDENT.keys()
 
 
 def test_every_limit_reaches_the_work() -> None:

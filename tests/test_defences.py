@@ -5,6 +5,7 @@ import time
 import pytest
 
 from proxy.caching import not_modified
+from proxy.cors import Cors
 from proxy.failures import Forbidden
 from proxy.handlers.visitors import Visitors
 from proxy.negotiation import bucket
@@ -58,9 +59,9 @@ def test_a_page_that_names_this_machine_as_its_own_is_no_insider() -> None:
 
 
 def test_facts_for_insiders_are_not_shared_with_other_origins() -> None:
-    manners = Manners(cors_origin="*")
-    assert (b"access-control-allow-origin", b"*") in manners.fields()
-    assert all(name != b"access-control-allow-origin" for name, _ in manners.fields(shared=False))
+    manners = Manners(cors=Cors(("*",)))
+    assert (b"access-control-allow-origin", b"*") in manners.refusing(None)
+    assert all(name != b"access-control-allow-origin" for name, _ in manners.safe())
 
 
 def seconds(call: object, *values: object) -> float:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import typer.main
+import yaml
 
 from bench.__main__ import SUMMARY
 from bench.plots import wanted
@@ -61,7 +62,7 @@ def rendered(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("name", ["options.md", "settings.md", "errors.md"])
+@pytest.mark.parametrize("name", ["options.md", "settings.md", "errors.md", "metrics.md"])
 def test_a_generated_page_is_that_of_the_declarations(name: str) -> None:
     assert (ROOT / "docs" / name).read_text() == generated()[name], "run `make docs`"
 
@@ -182,6 +183,19 @@ def run_json(text: str, tmp_path: Path) -> None:
     json.loads(text)
 
 
+def run_yaml(text: str, tmp_path: Path) -> None:
+    """Rules for Prometheus: every number of ours that they name is shown, and has the labels that are asked of it."""
+    labels = {metric.name: set(metric.labels) for metric in METRICS}
+    for group in yaml.safe_load(text)["groups"]:
+        for rule in group["rules"]:
+            assert {"alert", "record"} & rule.keys()
+            for name, asked in re.findall(r"(darkroom_\w+)(?:\{([^}]*)\})?", rule["expr"]):
+                assert set(re.findall(r"(\w+)[=!]", asked)) <= labels[name], name
+
+
+ENDS = {"counter": ("",), "gauge": ("",), "histogram": ("", "_bucket", "_sum", "_count")}
+"""What the names of the numbers of a metric end with."""
+
 RUNS = {
     "sh": run_sh,
     "python": run_python,
@@ -190,6 +204,7 @@ RUNS = {
     "js": run_js,
     "nginx": run_nginx,
     "json": run_json,
+    "yaml": run_yaml,
 }
 
 
@@ -324,14 +339,14 @@ def test_every_example_of_a_url_is_read(page: Path) -> None:
 def test_every_name_that_is_quoted_is_there(page: Path) -> None:
     """Commands, variables, metrics and files."""
     variables = {info.variable for info in every_setting()}
-    metrics = [metric.name for metric in METRICS]
+    metrics = [f"{metric.name}{end}" for metric in METRICS for end in ENDS[metric.kind]]
     for span in quoted(page):
         if span.startswith(("darkroom ", "make ")):
             check_command(span)
         elif span.startswith("DARKROOM_") and "…" not in span:
             assert span.partition("=")[0] in variables, f"{rendered(page)}: {span}"
         elif span.startswith("darkroom_"):
-            name = re.escape(span).replace(r"\*", ".*")
+            name = re.escape(span.partition("{")[0]).replace(r"\*", ".*")
             assert any(re.fullmatch(name, metric) for metric in metrics), f"{rendered(page)}: {span}"
         elif re.fullmatch(r"(signing|transforms|proxy|bench|tests|docs)/[\w./-]*", span):
             assert (ROOT / span).exists(), f"{rendered(page)}: {span}"

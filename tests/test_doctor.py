@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,11 +24,15 @@ from proxy.doctor import (
     check_mounts,
     check_open_files,
     check_presets,
+    check_redis,
+    check_secrets,
     checks,
     exit_code,
     judge_codecs,
 )
 from proxy.settings import Settings
+from signing import new_secret
+from tests.redis_server import RedisServer, redis_server
 from transforms.errors import UnknownOption
 from transforms.formats import FORMATS
 
@@ -264,3 +270,68 @@ def test_few_open_files_are_a_warning() -> None:
 def test_a_clock_before_the_installation_is_bad() -> None:
     assert check_clock(1_700_000_000.0, 1_700_000_001.0).state == "bad"
     assert check_clock(1_700_000_000.0, 1_600_000_000.0) == Check("clock", "ok", "2023-11-14 22:13:20 UTC")
+
+
+# Secrets, and what is shared
+
+
+@pytest.mark.parametrize(
+    ("secret", "state", "words"),
+    [
+        ("an example of a key, 32 bytes or more", "bad", "a word of an example"),
+        ("this year's key, with 32 bytes or more", "bad", "a word of an example"),
+        ("Darkroom-2026-Zx81-Qy27-Wv93-Ru64-Ts50", "bad", "a word of an example"),
+        ("0123456789ab0123456789ab0123456789ab", "bad", "it repeats itself"),
+        ("correct horse battery staple and then some", "warn", "reads like words"),
+        ("short", "bad", "A key is weak"),
+    ],
+)
+def test_a_key_that_can_be_guessed_is_found_and_not_shown(secret: str, state: str, words: str) -> None:
+    check = one(check_access(Settings(keys=[STRONG, secret])), "keys.1")
+    assert (check.state, check.remedy) == (state, "take what `darkroom key` prints")
+    assert words in check.said
+    assert secret not in check.said
+
+
+def test_new_keys_are_never_taken_for_weak_ones() -> None:
+    assert not [check for _ in range(300) for check in check_secrets(Settings(keys=[new_secret()]))]
+
+
+def test_a_token_that_can_be_guessed_is_found() -> None:
+    assert one(check_access(Settings(keys=[STRONG], admin_token="change me, please")), "admin_token").state == "bad"
+
+
+def test_rates_behind_a_proxy_that_is_not_believed_are_everybodys_together() -> None:
+    rates = {"requests": "10/second"}
+    assert one(check_access(Settings(rates=rates)), "rates").state == "warn"
+    assert one(check_access(Settings(rates=rates, trusted_proxies="127.0.0.1")), "rates").state == "ok"
+    assert one(check_access(Settings(rates=rates, host="0.0.0.0", keys=[STRONG])), "rates").state == "ok"
+    assert "rates" not in [check.name for check in check_access(Settings())]
+
+
+def test_a_redis_that_answers_is_well_and_a_dead_one_is_not(tmp_path: Path) -> None:
+    with redis_server(tmp_path) as redis:
+        settings = Settings(redis=redis.url)
+        (well,) = check_redis(settings)
+        assert (well.name, well.state) == ("redis", "ok")
+        redis.freeze()
+        (hangs,) = check_redis(settings)
+        assert (hangs.state, "does not answer" in hangs.said) == ("bad", True)
+        redis.stop()
+        (dead,) = check_redis(settings)
+        assert (dead.name, dead.state) == ("redis", "bad")
+        assert "start it" in dead.remedy
+    assert not list(check_redis(Settings()))
+
+
+def test_a_clock_that_is_not_that_of_the_others_is_found(redis: RedisServer) -> None:
+    found = list(check_redis(Settings(redis=redis.url), lambda: time.time() + 3600))
+    assert one(found, "clock").state == "bad"
+    assert one(found, "redis").state == "ok"
+
+
+def test_a_cache_without_room_is_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=1 << 20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    (check,) = check_cache(Settings(cache=tmp_path))
+    assert (check.state, "next to nothing" in check.said) == ("bad", True)

@@ -11,9 +11,10 @@ import pytest
 
 from proxy.answer import Answer
 from proxy.caching import Lifetime
-from proxy.edge import LARGEST, RECHECKED_AFTER, Edge, RecentAnswers
+from proxy.edge import Edge
 from proxy.metrics import Metrics
 from proxy.negotiation import Bucket
+from proxy.recent import LARGEST, RECHECKED_AFTER, RecentAnswers
 from tests import pictures
 from tests.serving import Server, hammer, originals, percentile, serving
 

@@ -15,7 +15,7 @@ OF_ONE_ANSWER = {"date", "x-request-id", "server-timing", "cache-status", "conne
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = originals(tmp_path_factory.mktemp("originals"))
-    with serving(folder, tmp_path_factory.mktemp("scratch"), cors_origin="*") as running:
+    with serving(folder, tmp_path_factory.mktemp("scratch"), cors_origins=["*"]) as running:
         yield running
 
 
@@ -34,7 +34,7 @@ class Connection:
             self._receive()
         head, _, self._held = self._held.partition(b"\r\n\r\n")
         reply = Reply.read(head + b"\r\n\r\n")
-        length = 0 if method == "HEAD" or reply.status == 304 else int(reply["content-length"])
+        length = 0 if method == "HEAD" or reply.status in (204, 304) else int(reply["content-length"])
         while len(self._held) < length:
             self._receive()
         body, self._held = self._held[:length], self._held[length:]

@@ -33,7 +33,7 @@ def server(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         "brief": {"url": str(folder), "max_age": 5, "shared_max_age": 7},
     }
     with serving(
-        None, tmp_path_factory.mktemp("server"), mounts=mounts, first="final", cors_origin="*", admin_token=TOKEN
+        None, tmp_path_factory.mktemp("server"), mounts=mounts, first="final", cors_origins=["*"], admin_token=TOKEN
     ) as running:
         yield running
 
@@ -443,7 +443,7 @@ def outside(server: Server, path: str, **fields: str) -> Reply:
 
 def test_stages_are_told_inside_alone(server: Server) -> None:
     inside = server.ask("/w_111/cats/1.jpg")["server-timing"]
-    assert re.findall(r"(\w+);dur=[\d.]+", inside) == ["queue", "fetch", "decode", "transform", "encode"]
+    assert re.findall(r"(\w+);dur=[\d.]+", inside) == ["queue", "fetch", "decode", "transform", "encode", "total"]
     assert outside(server, "/w_112/cats/1.jpg").get("server-timing") is None
     assert outside(server, "/w_113/cats/1.jpg", authorization=f"Bearer {TOKEN}").get("server-timing")
     assert server.ask("/w_112/cats/1.jpg").get("server-timing") is None  # a hit has no stages

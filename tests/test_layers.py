@@ -21,8 +21,8 @@ RULES: dict[str, set[str]] = {
     # The seams and leaves of the proxy do not know each other.
     "proxy.app": {"*"},
     "proxy.site": {  # a part of it
-        "proxy.caching", "proxy.origins", "proxy.pages", "proxy.purging", "proxy.reading", "proxy.record",
-        "proxy.rendition", "proxy.settings", "proxy.sources", "signing", "transforms",
+        "proxy.caching", "proxy.clients", "proxy.cors", "proxy.origins", "proxy.pages", "proxy.purging", "proxy.reading",
+        "proxy.record", "proxy.rendition", "proxy.settings", "proxy.sources", "proxy.wire", "signing", "transforms",
     },
     "proxy.origins": {"proxy.s3", "proxy.settings", "proxy.sources"},  # another
     "proxy.together": {  # another
@@ -36,12 +36,12 @@ RULES: dict[str, set[str]] = {
         "httpx", "proxy.delivery", "proxy.reading", "proxy.rendering", "proxy.rendition", "proxy.stores", "signing",
         "transforms",
     },
-    "proxy.reference": {"proxy.errors", "proxy.settings", "transforms"},
+    "proxy.reference": {"proxy.errors", "proxy.metrics", "proxy.settings", "transforms"},
     "proxy.greeting": {"proxy.settings", "signing", "transforms"},
     "proxy.handlers": {
-        "starlette", "structlog", "proxy.accel", "proxy.answer", "proxy.delivery", "proxy.edge", "proxy.errors",
-        "proxy.failures", "proxy.gate", "proxy.log", "proxy.metrics", "proxy.negotiation", "proxy.pages",
-        "proxy.purging", "proxy.stores", "proxy.wire",
+        "starlette", "starlette_compress", "structlog", "proxy.accel", "proxy.answer", "proxy.delivery", "proxy.edge",
+        "proxy.errors", "proxy.failures", "proxy.gate", "proxy.log", "proxy.metrics", "proxy.negotiation", "proxy.pages",
+        "proxy.purging", "proxy.recent", "proxy.stores", "proxy.tracing", "proxy.wire",
     },
     "proxy.purging": {
         "httpcore", "proxy.coordination", "proxy.failures", "proxy.negotiation", "proxy.sources", "proxy.stores",
@@ -54,19 +54,29 @@ RULES: dict[str, set[str]] = {
     },
     "proxy.accel": {"proxy.stores", "proxy.wire"},
     "proxy.edge": {
-        "cachetools", "proxy.answer", "proxy.caching", "proxy.log", "proxy.metrics", "proxy.negotiation",
-        "proxy.wire",
+        "proxy.caching", "proxy.clients", "proxy.errors", "proxy.failures", "proxy.log", "proxy.metrics",
+        "proxy.negotiation", "proxy.recent", "proxy.wire",
     },
-    "proxy.server": {"structlog", "uvicorn", "proxy.edge", "proxy.protocol", "proxy.ready", "proxy.settings"},
+    "proxy.recent": {
+        "cachetools", "proxy.answer", "proxy.cors", "proxy.counts", "proxy.metrics", "proxy.negotiation", "proxy.wire",
+    },
+    "proxy.server": {
+        "structlog", "uvicorn", "proxy.clients", "proxy.edge", "proxy.protocol", "proxy.ready", "proxy.settings",
+    },
     "proxy.refinement": {"proxy.failures", "proxy.flights", "proxy.log", "proxy.rendition"},
-    "proxy.protocol": {"uvicorn", "httptools", "proxy.ready"},
+    "proxy.protocol": {"uvicorn", "httptools", "proxy.clients", "proxy.paced", "proxy.ready"},
+    "proxy.paced": {"uvicorn", "proxy.clients", "proxy.ready"},
     "proxy.ready": {"uvicorn"},
-    "proxy.wire": {"proxy.answer", "proxy.caching", "proxy.negotiation", "proxy.stores"},
+    "proxy.wire": {"proxy.answer", "proxy.caching", "proxy.cors", "proxy.negotiation", "proxy.stores"},
+    "proxy.cors": set(),
+    # How many, how often: nothing of what they ask for.
+    "proxy.clients": {"cachetools", "structlog", "proxy.failures", "proxy.log"},
+    "proxy.tracing": {"opentelemetry", "proxy.log"},
     "proxy.answer": {"proxy.caching", "proxy.stores"},
     "proxy.delivery": {
-        "proxy.answer", "proxy.caching", "proxy.failures", "proxy.flights", "proxy.herd", "proxy.negotiation",
-        "proxy.pressure", "proxy.reading", "proxy.record", "proxy.records", "proxy.rendering", "proxy.rendition",
-        "proxy.sources", "proxy.stores", "proxy.tags", "transforms",
+        "proxy.answer", "proxy.caching", "proxy.clients", "proxy.failures", "proxy.flights", "proxy.herd",
+        "proxy.negotiation", "proxy.pressure", "proxy.reading", "proxy.record", "proxy.records", "proxy.rendering",
+        "proxy.rendition", "proxy.sources", "proxy.stores", "proxy.tags", "transforms",
     },
     "proxy.pressure": {
         "cachetools", "proxy.failures", "proxy.negotiation", "proxy.rendition", "proxy.stores", "proxy.tags",
@@ -108,14 +118,15 @@ RULES: dict[str, set[str]] = {
     "proxy.errors": {"proxy.caching", "proxy.failures", "signing", "transforms"},
     "proxy.failures": {"transforms"},
     "proxy.log": {"structlog"},
-    "proxy.metrics": {"prometheus_client"},
+    "proxy.metrics": {"prometheus_client", "proxy.counts"},
+    "proxy.counts": {"prometheus_client"},
     "proxy.settings": {
         "pydantic", "pydantic_core", "pydantic_settings", "proxy.addresses", "proxy.s3.place", "signing", "transforms",
     },
     "proxy.budget": {"proxy.settings"},
     "proxy.doctor": {
-        "proxy.budget", "proxy.caching", "proxy.failures", "proxy.origins", "proxy.s3", "proxy.settings",
-        "proxy.sources", "proxy.workers", "signing", "transforms",
+        "proxy.addresses", "proxy.budget", "proxy.caching", "proxy.failures", "proxy.origins", "proxy.redis", "proxy.s3",
+        "proxy.settings", "proxy.sources", "proxy.workers", "signing", "transforms",
     },
     "proxy": set(),
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from proxy.counts import Metric
 from proxy.metrics import (
     COALESCED,
     COST_RATIO,
@@ -19,7 +20,6 @@ from proxy.metrics import (
     STORE,
     TRANSFORMS,
     WORKER_ENDS,
-    Metric,
     Metrics,
 )
 from proxy.stores.result import Stats
@@ -54,6 +54,16 @@ def test_answers_are_counted_by_status_class_outcome_and_format() -> None:
     assert requests("4xx", "no_such_original", "") == 1
     labels = {"status": "2xx", "outcome": "memory", "format": "webp"}
     assert sample(metrics, "darkroom_response_bytes_total", **labels) == 1500
+
+
+def test_what_is_saved_is_told_by_the_bytes_of_originals() -> None:
+    metrics = Metrics()
+    metrics.answers(200, "memory", "webp").sent(0.0002, 1000, 9000)
+    metrics.answers(200, "memory", "webp").sent(0.0002, 1000, 9000)
+    metrics.answers(304, "memory", "webp").sent(0.0002, 0)
+    labels = {"status": "2xx", "outcome": "memory", "format": "webp"}
+    assert sample(metrics, "darkroom_original_bytes_total", **labels) == 18000
+    assert sample(metrics, "darkroom_original_bytes_total", **{**labels, "status": "3xx"}) is None
 
 
 def test_one_kind_of_answer_has_one_count_that_can_be_kept() -> None:

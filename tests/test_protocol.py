@@ -39,7 +39,7 @@ class Impatient(BoundedProtocol):
     """The same with little patience."""
 
     head_seconds = 0.3
-    stalled_seconds = 0.3
+    slow_seconds = 0.3
 
 
 async def hello(scope: Scope, receive: Receive, send: Send) -> None:
@@ -311,7 +311,7 @@ def test_room_for_connections_comes_from_the_limit_of_open_files(soft: int, hard
 async def test_an_answer_behind_one_that_was_ready_is_not_cut_short_by_the_idle_timer() -> None:
     class Ready(BoundedProtocol):
         at_once = staticmethod(
-            lambda method, path, fields: (b"HTTP/1.1 204 No Content\r\n", b"") if path == b"/" else None
+            lambda method, path, fields, peer: (b"HTTP/1.1 204 No Content\r\n", b"") if path == b"/" else None
         )
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:

@@ -292,7 +292,7 @@ def test_keys_presets_and_mounts_can_change_while_it_runs(folder: Path, tmp_path
         old, new = (Signer(secret).url("cats/1.jpg", w=60) for secret in (OLD, NEW))
         assert [server.ask(path).status for path in (old, old, new)] == [200, 200, 403]
         write([NEW, OLD], card="w_70")
-        reloaded(server, "are those of the settings")
+        reloaded(server, "what may change is that of the settings")
         assert [server.ask(path).status for path in (old, new)] == [200, 200]
         assert server.ask(Signer(NEW).url("cats/1.jpg", "t_card")).status == 200
         # A file that cannot be read changes nothing at all.
@@ -304,7 +304,7 @@ def test_keys_presets_and_mounts_can_change_while_it_runs(folder: Path, tmp_path
         assert server.ask(Signer(NEW).url("cats/1.jpg", "t_card")).status == 200
         # A key that is gone opens nothing, not even what was just served.
         write([NEW])
-        reloaded(server, "are those of the settings")
+        reloaded(server, "what may change is that of the settings")
         assert [server.ask(path).status for path in (old, new)] == [403, 200]
         assert OLD not in server.log_file.read_text()
         assert server.process.poll() is None

@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 
 from proxy.doctor.check import Check
+from proxy.doctor.secrets import check_secrets
 from proxy.settings import Settings
-from proxy.settings.exposure import CLOSE_IT, is_exposed
-from signing.errors import BadKey
-from signing.keys import Key as SigningKey
+from proxy.settings.exposure import CLOSE_IT, is_exposed, is_loopback
 
 
 def check_access(settings: Settings) -> Iterator[Check]:
@@ -19,8 +18,18 @@ def check_access(settings: Settings) -> Iterator[Check]:
         yield Check("access", "warn", "there is no key: only this machine may ask", CLOSE_IT)
     else:
         yield Check("access", "ok", f"signed, with {len(settings.keys)} in the ring")
-    for number, key in enumerate(settings.keys):
-        try:
-            SigningKey.read(key.secret.get_secret_value())
-        except BadKey as error:
-            yield Check(f"keys.{number}", "bad", str(error), "take what `darkroom key` prints")
+    yield from check_secrets(settings)
+    yield from _check_clients(settings)
+
+
+def _check_clients(settings: Settings) -> Iterator[Check]:
+    """Whether clients can be told apart, where they are held to a rate."""
+    here = is_loopback(settings.host)
+    believed = any(network.is_loopback for network in settings.trusted_proxies)
+    if settings.rates.requests or settings.rates.renders:
+        if here and not believed:
+            # Whoever comes from elsewhere comes through a proxy here, and with its address.
+            said = "only this machine reaches the server, so all clients of its proxy share one rate"
+            yield Check("rates", "warn", said, 'set trusted_proxies = ["127.0.0.1", "::1"]')
+        else:
+            yield Check("rates", "ok", f"by address, behind {len(settings.trusted_proxies)} networks that are believed")

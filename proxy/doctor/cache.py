@@ -11,6 +11,9 @@ from proxy.doctor.check import Check
 from proxy.settings import Settings
 from proxy.settings.units import write_bytes
 
+SMALLEST = 64 << 20
+"""Bytes below which a cache is none: a few hundred pictures."""
+
 
 def check_cache(settings: Settings, scratch: Path | None = None) -> Iterator[Check]:
     """Whether results can be kept on disk, and as many as are wanted."""
@@ -28,6 +31,9 @@ def check_cache(settings: Settings, scratch: Path | None = None) -> Iterator[Che
         return
     used, most = _bytes_in(folder), settings.cache_bytes + (settings.originals_bytes if settings.elsewhere else 0)
     said = f"{folder} holds {write_bytes(used)} of {write_bytes(most)}; {write_bytes(free)} are free"
+    if used + free < min(SMALLEST, settings.cache_bytes):
+        yield Check("cache", "bad", f"{said}: next to nothing can be kept", "free some space or put it elsewhere")
+        return
     short, lower = used + free < most, "`cache_bytes` or `originals_bytes`" if settings.elsewhere else "`cache_bytes`"
     yield Check("cache", "warn" if short else "ok", said, f"lower {lower} or free some space" if short else "")
     if scratch and _existing(scratch).stat().st_dev != there.stat().st_dev:

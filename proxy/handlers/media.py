@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 
 import structlog
@@ -13,15 +13,18 @@ from starlette.types import Receive, Scope, Send
 from proxy.accel import Accel
 from proxy.answer import Answer, Ask
 from proxy.delivery import Delivery
-from proxy.edge import RecentAnswers, header_fields
+from proxy.edge import CLIENT, header_fields
 from proxy.errors import ErrorAnswer, code, problem, row
 from proxy.failures import Looped
+from proxy.handlers.texts import Texts
 from proxy.handlers.visitors import Visitors
 from proxy.log import request_id
 from proxy.metrics import Metrics
 from proxy.negotiation import VARY, Bucket, bucket
+from proxy.recent import RecentAnswers
 from proxy.stores.result import FileBody
-from proxy.wire import Headers, Manners, Message, message
+from proxy.tracing import Off, Span, Tracing
+from proxy.wire import Headers, Manners, Message, is_text, message
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +63,10 @@ class Media:
     metrics: Metrics
     manners: Manners
     visitors: Visitors
+    """Both are replaced too."""
     error_pictures: bool
+    texts: Texts = field(default_factory=Texts)
+    tracing: Tracing = field(default_factory=Off)
     accel: Accel | None = None
     """Replaced like the delivery; None where no nginx sends files for us."""
     delivered: Callable[[bytes, Bucket, str, tuple[str, ...]], None] | None = None
@@ -74,12 +80,21 @@ class Media:
         method = scope["method"]
         if method == "HEAD":
             fields.pop(b"range", None)  # ranges are for GET alone (RFC 9110, 14.2)
-        with structlog.contextvars.bound_contextvars(request_id=identity):
-            status, size, outcome, form = await self._responded(scope, fields, method, identity, receive, send)
+        with (
+            self.tracing.request(method, scope["raw_path"], fields) as span,
+            structlog.contextvars.bound_contextvars(**_identities(identity, span)),
+        ):
+            status, size, outcome, form, original = await self._responded(
+                scope, fields, method, identity, receive, send
+            )
             elapsed = time.perf_counter() - started
-            self.metrics.answers(status, outcome, form).sent(elapsed, size)
+            self.metrics.answers(status, outcome, form).sent(elapsed, size, original if size else 0)
+            span.tell({"http.response.status_code": status, "darkroom.outcome": outcome, "darkroom.bytes": size})
+            if status >= 500:
+                span.failed(outcome)
             # Hits are for the metrics to count.
-            tell = log.info if status >= 400 or outcome in MISSES else log.debug
+            loud = outcome in MISSES or (status >= 400 and status != 429)
+            tell = log.info if loud else log.debug  # who asks too often is not given the log to fill
             tell(
                 "request",
                 method=method,
@@ -92,33 +107,50 @@ class Media:
 
     async def _responded(
         self, scope: Scope, fields: dict[bytes, bytes], method: str, identity: str, receive: Receive, send: Send
-    ) -> tuple[int, int, str, str]:
-        """Answer; returns status, bytes of the body, outcome and format."""
+    ) -> tuple[int, int, str, str, int]:
+        """Answer; returns status, bytes of the body, outcome, format and bytes of the original."""
         if method not in METHODS:
-            return await self._other(method, identity, send), 0, "method", ""
+            return await self._other(method, fields, identity, send), 0, "method", "", 0
         try:
             answer, sent = await self._answered(scope, fields)
         except Exception as error:
-            status, size = await self._refused(error, fields, method, identity, send)
-            return status, size, code(error), ""
+            refused = self._refused(error, fields, identity)
+            shown = Message(refused.status, refused.headers, refused.body, 0, len(refused.body))
+            size = await self._sent(scope, receive, send, shown, method, identity)
+            return refused.status, size, code(error), "", 0
         if scope.get("query_string") and answer.tags and self.queries(answer.tags[0]):
             log.warning("a query string is never read; leave it out", path=scope["raw_path"].decode("latin-1"))
-        return sent.status, await _send(receive, send, sent, method, identity), answer.outcome, answer.format
+        size = await self._sent(scope, receive, send, sent, method, identity)
+        return sent.status, size, answer.outcome, answer.format, answer.original
+
+    async def _sent(self, scope: Scope, receive: Receive, send: Send, sent: Message, method: str, identity: str) -> int:
+        """Send a message, text in its small form to clients that take it; returns bytes of the body as it was."""
+        if not is_text(dict(sent.headers).get(b"content-type", b"").decode()):
+            return await _send(receive, send, sent, method, identity)
+        size = 0
+
+        async def give(scope: Scope, receive: Receive, send: Send) -> None:
+            nonlocal size
+            size = await _send(receive, send, sent, method, identity)
+
+        await self.texts(scope, receive, send, give)
+        return size
 
     async def _answered(self, scope: Scope, fields: dict[bytes, bytes]) -> tuple[Answer, Message]:
         path, accept = scope["raw_path"], fields.get(b"accept", b"")
         if _IN_VIA.search(fields.get(b"via", b"")):
             raise Looped("The original of a rendition cannot be another rendition.")
         inside = self.visitors.inside(scope, fields)
-        generation = self.recent.generation
-        answer = await self.delivery.answer(
-            Ask(path, accept, fields.get(b"if-none-match"), fields.get(b"if-modified-since"), inside)
-        )
+        generation, manners, started = self.recent.generation, self.manners, time.perf_counter()
+        since, client = fields.get(b"if-modified-since"), scope.get(CLIENT, "")
+        answer = await self.delivery.answer(Ask(path, accept, fields.get(b"if-none-match"), since, inside, client))
+        if inside:
+            answer = replace(answer, timings={**answer.timings, "total": time.perf_counter() - started})
         if self.delivered and answer.tags and answer.lifetime.seconds:
             self.delivered(path, bucket(accept), answer.name, answer.tags)
-        sent = self._left_to_nginx(message(answer, fields, self.manners, inside))
+        sent = self._left_to_nginx(message(answer, fields, manners, inside))
         if sent.status == 200:
-            self.recent.remember(path, bucket(accept), answer, sent.headers, generation)
+            self.recent.remember(path, bucket(accept), answer, sent.headers, generation, manners.of(answer.mount))
         return answer, sent
 
     def _left_to_nginx(self, sent: Message) -> Message:
@@ -139,21 +171,18 @@ class Media:
         except Exception as error:
             return row(type(error)).status >= 500
 
-    async def _other(self, method: str, identity: str, send: Send) -> int:
-        """OPTIONS says what may be done; every other method may not."""
-        status = 204 if method == "OPTIONS" else 405
-        headers = [(b"allow", ALLOWED), *self.manners.fields(), (b"content-length", b"0")]
-        if status == 204:
-            headers.append((b"access-control-allow-methods", ALLOWED))
-            headers.append((b"access-control-allow-headers", b"Range, If-Range, If-None-Match, If-Modified-Since"))
-            headers.append((b"access-control-max-age", b"86400"))
+    async def _other(self, method: str, fields: dict[bytes, bytes], identity: str, send: Send) -> int:
+        """OPTIONS says what may be done, and by whose pages; every other method may not."""
+        status, own = 405, self.manners.refusing(fields.get(b"origin"))
+        if method == "OPTIONS":
+            status, own = 204, self.manners.preflight(fields)
+        # A 204 has no Content-Length (RFC 9110, 8.6).
+        headers = [(b"allow", ALLOWED), *own, *([(b"content-length", b"0")] if status == 405 else [])]
         await _start(send, status, headers, identity)
         await send({"type": "http.response.body", "body": b""})
         return status
 
-    async def _refused(
-        self, error: Exception, fields: dict[bytes, bytes], method: str, identity: str, send: Send
-    ) -> tuple[int, int]:
+    def _refused(self, error: Exception, fields: dict[bytes, bytes], identity: str) -> ErrorAnswer:
         if code(error) == "internal":
             log.error("a request failed", exc_info=error)
         refused = problem(error, identity)
@@ -161,12 +190,15 @@ class Media:
             refused.headers.append((b"vary", VARY.encode()))
             if b"image/" in fields.get(b"accept", b""):
                 refused = _picture(refused, error)
-        names = {name for name, _ in refused.headers}
-        headers = [*refused.headers, *(field for field in self.manners.fields() if field[0] not in names)]
-        headers.append((b"content-length", b"%d" % len(refused.body)))
-        await _start(send, refused.status, headers, identity)
-        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else refused.body})
-        return refused.status, 0 if method == "HEAD" else len(refused.body)
+        names = {name for name, _ in refused.headers if name != b"vary"}
+        own = [field for field in self.manners.refusing(fields.get(b"origin")) if field[0] not in names]
+        length = (b"content-length", b"%d" % len(refused.body))
+        return ErrorAnswer(refused.status, [*refused.headers, *own, length], refused.body)
+
+
+def _identities(request_id: str, span: Span) -> dict[str, str]:
+    """What every line of the log says that tells of this request."""
+    return {"request_id": request_id, **({"trace_id": span.trace_id} if span.trace_id else {})}
 
 
 async def _start(send: Send, status: int, headers: Headers, identity: str) -> None:

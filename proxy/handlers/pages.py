@@ -65,6 +65,7 @@ class Pages:
     playground: Playground | None
     """Replaced by another when the settings are read anew."""
     visitors: Visitors
+    """The same."""
 
     def routes(self) -> list[Route]:
         """Every path, each exact, and one for all that is not there."""

@@ -13,13 +13,14 @@ from proxy.metrics import Metrics
 from proxy.wire import Manners
 
 
-@dataclass(frozen=True)
+@dataclass
 class Status:
     """The routes `/health`, `/ready` and `/metrics`."""
 
     metrics: Metrics
     visitors: Visitors
     manners: Manners
+    """Both are replaced by others when the settings are read anew."""
     ready_now: Callable[[], dict[str, object]]
     """Facts on whether requests should be sent here; `ready` is the answer."""
 
@@ -43,7 +44,7 @@ class Status:
 
     def _headers(self, request: Request) -> dict[str, str]:
         identity = request_id(header_fields(request.scope["headers"]).get(b"x-request-id"))
-        manners = {name.decode(): value.decode() for name, value in self.manners.fields(shared=False)}
+        manners = {name.decode(): value.decode() for name, value in self.manners.safe()}
         return {"cache-control": "no-store", "x-request-id": identity, **manners}
 
     def _inside(self, request: Request) -> bool:

@@ -1,5 +1,6 @@
 """Every setting: declared once, read from several places, listed for people."""
 
+from proxy.settings.clients import Rates
 from proxy.settings.declare import SettingsError
 from proxy.settings.exposure import check_exposure
 from proxy.settings.limits import Limits
@@ -16,6 +17,7 @@ __all__ = [
     "Mount",
     "Offer",
     "Policy",
+    "Rates",
     "Remote",
     "SettingInfo",
     "Settings",

@@ -44,7 +44,10 @@ def load(
         said.append(Source(str(path), values))
     said = [replace(source, values=_spelt_out(source.values)) for source in said]
 
-    merged: dict[str, Any] = {"cache": _cache_folder(environ or {})}
+    merged: dict[str, Any] = {
+        "cache": _cache_folder(environ or {}),
+        "otel_endpoint": _collector(environ or {}),
+    }
     for source in reversed(said):
         merged = _merge(merged, source.values)
     # pydantic-settings takes such names for its own parameters, and says nothing.
@@ -69,6 +72,14 @@ def _cache_folder(environ: Mapping[str, str]) -> Path | None:
     if cache := environ.get("XDG_CACHE_HOME"):
         return Path(cache, "darkroom")
     return Path(home, ".cache", "darkroom") if (home := environ.get("HOME")) else None
+
+
+def _collector(environ: Mapping[str, str]) -> str | None:
+    """Where spans go by the standard's own variables; nowhere where they switch it off."""
+    if environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return None
+    base = environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    return environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or (f"{base.rstrip('/')}/v1/traces" if base else None)
 
 
 def _spelt_out(values: Mapping[str, Any]) -> dict[str, Any]:

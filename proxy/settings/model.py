@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from proxy.settings.clients import Origins, Rates
 from proxy.settings.declare import Table, setting
 from proxy.settings.edge import AccelPath
 from proxy.settings.limits import Limits
@@ -16,7 +17,7 @@ from proxy.settings.mounts import Keys, Mounts, Offer, Presets, Remote
 from proxy.settings.origins import said
 from proxy.settings.purging import Addresses, FieldName, Hooks, Tokens
 from proxy.settings.tiers import LARGEST_BODY, RedisURL, Tier, Tiers
-from proxy.settings.units import Bytes, Seconds, Whole
+from proxy.settings.units import Bytes, Networks, Seconds, Whole
 
 OFF = ("off", "none")
 REMOTE = "remote"
@@ -79,6 +80,14 @@ class Settings(BaseSettings):
         shown="none",
     )
 
+    rates: Rates = setting(Rates(), "How often one client may ask; an IPv6 client is its /64.")
+    connections: Whole = setting(
+        256, "Connections that one client may have open; this machine and `trusted_proxies` may have any.", ge=1
+    )
+    trusted_proxies: Networks = setting(
+        (), "Whose `X-Forwarded-For` says who the client is.", example='["10.0.0.0/8"]', shown="none"
+    )
+
     cache: Cache = setting(None, "Folder of finished results; `off` keeps none.", shown="~/.cache/darkroom")
     cache_bytes: Bytes = setting("4GiB", "Most that finished results take on disk.", unit="bytes", gt=0)
     originals_bytes: Bytes = setting(
@@ -138,7 +147,9 @@ class Settings(BaseSettings):
 
     first: Literal["fast", "final"] = setting("fast", "Whether a new result is made fast first and refined later.")
     freshness: Freshness = setting(Freshness(), "How long answers are kept by those who ask.")
-    cors_origin: str = setting("", "Pages that may read pixels by script; `*` is all.", example="*", shown="none")
+    cors_origins: Origins = setting(
+        (), "Pages that may read pixels by script; `*` is all.", example='["https://www.example.com"]', shown="none"
+    )
     corp: Literal["cross-origin", "same-site", "same-origin"] = setting(
         "cross-origin", "Pages that may show pictures at all."
     )
@@ -170,6 +181,14 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "Least grave events that are logged.")
     log_form: Literal["auto", "json", "console"] = setting(
         "auto", "How log lines look; auto is console on a terminal and json elsewhere."
+    )
+
+    otel_endpoint: str | None = setting(
+        None,
+        "Collector that spans are sent to, by OTLP over HTTP; takes the extra `otel`.",
+        example="http://localhost:4318/v1/traces",
+        shown="that of OTEL_EXPORTER_OTLP_ENDPOINT",
+        pattern=r"^https?://[^\s/]+",
     )
 
     @classmethod
@@ -221,14 +240,6 @@ class Settings(BaseSettings):
         if not re.fullmatch(r"[A-Za-z0-9:._-]{1,64}", prefix):
             raise ValueError("1 to 64 letters, digits and any of : . _ -")
         return prefix
-
-    @field_validator("cors_origin")
-    @classmethod
-    def _an_origin(cls, origin: str) -> str:
-        scheme, _, rest = origin.partition("://")
-        if origin not in ("", "*") and (scheme not in ("http", "https") or not rest or "/" in rest):
-            raise ValueError("* or one origin such as https://www.example.com")
-        return origin
 
     @model_validator(mode="after")
     def _one_remote(self) -> "Settings":

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
+from proxy.settings.clients import Origins, Rates
 from proxy.settings.declare import Table, setting
 from proxy.settings.limits import Limits
 from proxy.settings.origins import Elsewhere, Located, said
@@ -47,6 +48,7 @@ class Policy(Table):
     largest: Whole | None = setting(None, "Longest side of a result.", unit="pixels", ge=1, shown="the limits' own")
     ladder: Ladder = setting((), "Widths of results; others snap up to the next.", unit="pixels", example="[320, 640]")
     formats: Formats | None = setting(None, "Formats that may be made.", example='["webp", "jpg"]', shown="all")
+    rates: Rates = setting(Rates(), "How often URLs of the key may be asked for, by all clients together.")
 
     @property
     def finite(self) -> bool:
@@ -75,6 +77,9 @@ class Offer(Table):
     max_age: Seconds | None = setting(None, "How long browsers keep results.", unit="seconds", shown="freshness'")
     shared_max_age: Seconds | None = setting(
         None, "How long CDNs and proxies keep results.", unit="seconds", shown="freshness'"
+    )
+    cors_origins: Origins | None = setting(
+        None, "Pages that may read pixels by script.", example='["*"]', shown="the server's"
     )
     limits: Limits | None = setting(None, "Limits that differ on this mount, by name.", shown="the server's")
     focal: dict[str, PointText] = setting(

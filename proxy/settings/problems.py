@@ -31,6 +31,7 @@ EXPECTED = {
     "literal_error": "{expected}",
     "model_type": "a table",
     "path_type": "a path",
+    "string_pattern_mismatch": "an address such as http://localhost:4318/v1/traces",
     "string_too_short": "{min_length} characters or more",
     "string_type": "text",
     "too_short": "{min_length} characters or more",

@@ -5,6 +5,7 @@ A reader that cannot make sense of a value raises `ValueError` with *what it exp
 
 import re
 from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, NamedTuple
 
 from pydantic import BeforeValidator, ByteSize, Field
@@ -12,6 +13,8 @@ from pydantic import BeforeValidator, ByteSize, Field
 SECONDS_IN = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 TIME = re.compile(r"(\d+(?:\.\d+)?|\.\d+) ?(ms|s|m|h|d|)")
 SIZE = re.compile(r"(?:\d+(?:\.\d+)?|\.\d+) ?(?:[kmgt]i?b?|b|)", re.IGNORECASE)
+RATE = re.compile(r"(\d+) ?(?:/|per) ?(second|minute|hour|day)(?:,? burst (\d+))?")
+PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 WHOLE_UNITS = ("GiB", "GB", "MiB", "MB", "KiB", "kB")
 
 
@@ -23,6 +26,18 @@ class Point(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.x:g}:{self.y:g}"
+
+
+class Rate(NamedTuple):
+    """So many in so many seconds, of which `burst` may come at once."""
+
+    number: int
+    seconds: int
+    burst: int
+
+    def __str__(self) -> str:
+        period = next(name for name, seconds in PERIODS.items() if seconds == self.seconds)
+        return f"{self.number}/{period}" + (f" burst {self.burst}" if self.burst != self.number else "")
 
 
 def read_seconds(value: object) -> object:
@@ -72,6 +87,27 @@ def read_point(value: object) -> object:
     raise ValueError("a point as x:y in fractions of width and height, such as 0.3:0.5")
 
 
+def read_rate(value: object) -> object:
+    """A number per second, minute, hour or day, and how many of them may come at once: as many, if nothing is said."""
+    if isinstance(value, Rate):
+        return value
+    if isinstance(value, str) and (match := RATE.fullmatch(value.strip().lower())):
+        rate = Rate(int(match[1]), PERIODS[match[2]], int(match[3] or match[1]))
+        if rate.number and rate.burst:
+            return rate
+    raise ValueError("a rate such as 100/second, 600/minute or 100/second burst 300")
+
+
+def read_network(value: object) -> object:
+    """A network as `10.0.0.0/8` or `fd00::/8`, or one address; bits beyond the mask are refused."""
+    if isinstance(value, IPv4Network | IPv6Network):
+        return value
+    try:
+        return ip_network(str(value).strip())
+    except ValueError:
+        raise ValueError("a network such as 10.0.0.0/8 or fd00::/8, or an address") from None
+
+
 def write_bytes(size: int) -> str:
     """The size in binary units, to one decimal: `512 MiB`, `1.4 GiB`."""
     for unit, amount in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
@@ -89,7 +125,7 @@ def write(value: object) -> str:
         return f"{value // ByteSize.byte_sizes[whole.lower()]}{whole}" if whole else str(int(value))
     if isinstance(value, float):
         return f"{value:g}"
-    if isinstance(value, Sequence) and not isinstance(value, str | Point):
+    if isinstance(value, Sequence) and not isinstance(value, str | Point | Rate):
         return ", ".join(write(member) for member in value)
     return "" if value is None else str(value)
 
@@ -100,3 +136,6 @@ Whole = Annotated[int, BeforeValidator(read_number)]
 Number = Annotated[float, BeforeValidator(read_number), Field(allow_inf_nan=False)]
 Names = Annotated[tuple[str, ...], BeforeValidator(read_list)]
 PointText = Annotated[Point, BeforeValidator(read_point)]
+RateText = Annotated[Rate, BeforeValidator(read_rate)]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(read_network)]
+Networks = Annotated[tuple[Network, ...], BeforeValidator(read_list)]
