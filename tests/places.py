@@ -131,7 +131,7 @@ PLACES: dict[str, Factory] = {
     "http": http_place(validators=True),
     "http without validators": http_place(validators=False),
 }
-"""One line for each kind; a server that it needs is a fixture of the session, asked for by name."""
+"""One line for each kind; a server that it needs is a fixture that all tests share, asked for by name."""
 
 RANGED = ["s3 by boto3", "s3 by obstore", "http"]
 """Those that can give a part."""

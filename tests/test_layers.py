@@ -21,8 +21,8 @@ RULES: dict[str, set[str]] = {
     # The seams and leaves of the proxy do not know each other.
     "proxy.app": {"*"},
     "proxy.site": {  # a part of it
-        "proxy.caching", "proxy.clients", "proxy.cors", "proxy.origins", "proxy.pages", "proxy.purging", "proxy.reading",
-        "proxy.record", "proxy.rendition", "proxy.settings", "proxy.sources", "proxy.wire", "signing", "transforms",
+        "proxy.caching", "proxy.clients", "proxy.cors", "proxy.origins", "proxy.pages", "proxy.purging",
+        "proxy.reading", "proxy.record", "proxy.rendition", "proxy.settings", "proxy.sources", "proxy.wire", "signing", "transforms",
     },
     "proxy.origins": {"proxy.s3", "proxy.settings", "proxy.sources"},  # another
     "proxy.together": {  # another
@@ -40,8 +40,8 @@ RULES: dict[str, set[str]] = {
     "proxy.greeting": {"proxy.settings", "signing", "transforms"},
     "proxy.handlers": {
         "starlette", "starlette_compress", "structlog", "proxy.accel", "proxy.answer", "proxy.delivery", "proxy.edge",
-        "proxy.errors", "proxy.failures", "proxy.gate", "proxy.log", "proxy.metrics", "proxy.negotiation", "proxy.pages",
-        "proxy.purging", "proxy.recent", "proxy.stores", "proxy.tracing", "proxy.wire",
+        "proxy.errors", "proxy.failures", "proxy.gate", "proxy.log", "proxy.metrics", "proxy.negotiation",
+        "proxy.pages", "proxy.purging", "proxy.recent", "proxy.stores", "proxy.tracing", "proxy.wire",
     },
     "proxy.purging": {
         "httpcore", "proxy.coordination", "proxy.failures", "proxy.negotiation", "proxy.sources", "proxy.stores",
@@ -125,8 +125,8 @@ RULES: dict[str, set[str]] = {
     },
     "proxy.budget": {"proxy.settings"},
     "proxy.doctor": {
-        "proxy.addresses", "proxy.budget", "proxy.caching", "proxy.failures", "proxy.origins", "proxy.redis", "proxy.s3",
-        "proxy.settings", "proxy.sources", "proxy.workers", "signing", "transforms",
+        "proxy.addresses", "proxy.budget", "proxy.caching", "proxy.failures", "proxy.origins", "proxy.redis",
+        "proxy.s3", "proxy.settings", "proxy.sources", "proxy.workers", "signing", "transforms",
     },
     "proxy": set(),
 }
