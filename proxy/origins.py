@@ -103,12 +103,15 @@ class Origins:
         self._sources: dict[Place, Source] = {}
         self._unclosed: set[weakref.finalize[[Remote | None], Source]] = set()
         self._closing: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def named(self, settings: Settings) -> dict[str, Source]:
         """The sources of these settings by mount; those of others stay open until `keep`.
 
         Raises ValueError and OSError.
         """
+        with suppress(RuntimeError):  # the first ones are opened before there is a loop
+            self._loop = asyncio.get_running_loop()
         found: dict[str, Source] = {}
         for name, place in places(settings).items():
             found[name] = self._sources.get(place) or self._opened(name, place)
@@ -143,16 +146,19 @@ class Origins:
 
         def unused(remote: Remote | None) -> None:
             self._unclosed.discard(finalizer)
-            with suppress(RuntimeError):  # outside of the event loop its threads end all the same
-                if isinstance(remote, Closed):
-                    task = asyncio.get_running_loop().create_task(_close(remote))
-                    self._closing.add(task)
-                    task.add_done_callback(self._closing.discard)
+            # Whichever thread had it last; where no loop has been seen, or it has ended, its threads end all the same.
+            if isinstance(remote, Closed) and self._loop and not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(self._close_behind, remote)
 
         finalizer = weakref.finalize(source, unused, remote)
         finalizer.atexit = False
         self._unclosed.add(finalizer)
         return source
+
+    def _close_behind(self, remote: Closed) -> None:
+        task = asyncio.ensure_future(_close(remote))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
 
 def identity(place: S3Place | HttpPlace) -> str:
