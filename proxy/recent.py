@@ -1,11 +1,13 @@
 """Answers of a moment ago, kept to be given again."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from itertools import islice
 from math import floor
 
-from cachetools import Cache, LRUCache
+from cachetools import LRUCache
 
 from proxy.answer import Answer
 from proxy.cors import NOBODY, OF_ORIGIN, Cors
@@ -18,6 +20,8 @@ RECHECKED_AFTER = 2.0
 """Seconds after which an answer is asked for anew, behind the back of the client that gets the one at hand."""
 LARGEST = 2**20
 """Bytes of a body that is kept here."""
+MOST_PURGES = 256
+"""Purges that an answer can have missed and still be given; of more it is not known what they were."""
 OVERHEAD = 2000
 LONGEST_PATH = 512
 """Bytes of a path that is kept here; what is not counted in the size of an answer must not be large."""
@@ -71,6 +75,7 @@ class RecentAnswers:
     def __init__(self, most_bytes: int, metrics: Metrics, clock: Callable[[], float] = time.time) -> None:
         self._entries: LRUCache[tuple[bytes, Bucket], Recent] = LRUCache(most_bytes, size)
         self._metrics, self._clock = metrics, clock
+        self._purged: deque[frozenset[str]] = deque(maxlen=MOST_PURGES)
         self.generation = 0
 
     def get(self, path: bytes, taken: Bucket) -> Recent | None:
@@ -78,7 +83,8 @@ class RecentAnswers:
         recent = self._entries.get((path, taken))
         if recent is None:
             return None
-        if recent.generation != self.generation or self._clock() >= recent.valid_until:
+        outdated = recent.generation != self.generation and not self._holds(recent)
+        if outdated or self._clock() >= recent.valid_until:
             self._entries.pop((path, taken), None)
             return None
         return recent
@@ -144,16 +150,25 @@ class RecentAnswers:
         self._entries.pop((path, taken), None)
 
     def forget_tagged(self, tags: Collection[str]) -> None:
-        """Forget the answers that bear one of these tags; of those that are just being made, every one."""
+        """Forget the answers that bear one of these tags, those that are just being made as well.
+
+        Each answer is held against them when it is next asked for: a purge costs the same however many there are.
+        """
         self.generation += 1
-        for name in list(self._entries):
-            recent = Cache.__getitem__(self._entries, name)  # a look that is no use
-            if recent.tags.isdisjoint(tags):
-                recent.generation += recent.generation == self.generation - 1
-            else:
-                del self._entries[name]
+        self._purged.append(frozenset(tags))
 
     def forget(self) -> None:
         """Forget every answer, those that are just being made as well."""
         self.generation += 1
         self._entries.clear()
+        self._purged.clear()
+
+    def _holds(self, recent: Recent) -> bool:
+        """Whether no purge since the answer was made, or last looked at, concerns it; one of too long ago may."""
+        missed = self.generation - recent.generation
+        if missed > len(self._purged):
+            return False
+        if any(not recent.tags.isdisjoint(tags) for tags in islice(reversed(self._purged), missed)):
+            return False
+        recent.generation = self.generation
+        return True

@@ -113,5 +113,11 @@ def slot(tag: str) -> str:
     return f"{kind}:{name[:SLOT_DIGITS]}" if kind in HASHED else tag
 
 
+@lru_cache(maxsize=10_000)
+def slots(tags: tuple[str, ...]) -> tuple[str, ...]:
+    """The slots of several tags."""
+    return tuple(map(slot, tags))
+
+
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]

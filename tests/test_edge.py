@@ -14,7 +14,7 @@ from proxy.caching import Lifetime
 from proxy.edge import Edge
 from proxy.metrics import Metrics
 from proxy.negotiation import Bucket
-from proxy.recent import LARGEST, RECHECKED_AFTER, RecentAnswers
+from proxy.recent import LARGEST, MOST_PURGES, RECHECKED_AFTER, RecentAnswers
 from tests import pictures
 from tests.serving import Server, hammer, originals, percentile, serving
 
@@ -158,6 +158,36 @@ async def test_with_an_expiry_it_lives_until_the_next_second(
     assert (await ask(behind))[0] == 200
     clock.now += 0.2
     assert (await ask(behind))[0] == 299
+
+
+def test_a_purge_forgets_what_bears_its_tags_and_nothing_else(recent: RecentAnswers) -> None:
+    paths = {b"/a": ("source:a", "mount:/"), b"/b": ("source:b", "mount:/"), b"/c": ("source:c", "mount:c")}
+    begun = recent.generation
+    for path, tags in paths.items():
+        keep(recent, answer(tags=tags), path)
+    recent.forget_tagged(["source:a"])
+    recent.forget_tagged(["source:z", "preset:z"])
+    assert [recent.get(path, PLAIN) is not None for path in paths] == [False, True, True]
+    # What was begun before, and ends now.
+    for path, tags in paths.items():
+        recent.remember(path, PLAIN, answer(tags=tags), HEADERS, begun)
+    assert [recent.get(path, PLAIN) is not None for path in paths] == [False, True, True]
+    recent.forget_tagged(["mount:/"])
+    assert [recent.get(path, PLAIN) is not None for path in paths] == [False, False, True]
+    recent.forget()
+    for path, tags in paths.items():
+        recent.remember(path, PLAIN, answer(tags=tags), HEADERS, begun)
+    assert not any(recent.get(path, PLAIN) for path in paths)
+
+
+def test_an_answer_that_has_missed_more_purges_than_are_known_is_not_given(recent: RecentAnswers) -> None:
+    for path in (b"/a", b"/b"):
+        keep(recent, answer(tags=("source:a",)), path)
+    for number in range(MOST_PURGES + 1):
+        assert recent.get(b"/a", PLAIN), "it misses one at a time"
+        recent.forget_tagged([f"source:{number}"])
+    assert recent.get(b"/a", PLAIN)
+    assert recent.get(b"/b", PLAIN) is None
 
 
 async def test_a_new_generation_forgets_all_and_what_is_just_being_made(behind: Behind, recent: RecentAnswers) -> None:

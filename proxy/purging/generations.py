@@ -10,7 +10,7 @@ from typing import Final
 
 from proxy.coordination.seams import Table, Unreachable
 from proxy.purging.journal import Journal, Mark, later
-from proxy.tags import NEVER, Purged, slot
+from proxy.tags import NEVER, Purged, slot, slots
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Generations:
         """What the purges of these tags come to; looks nothing up where there were none."""
         if not self._marks:
             return NEVER
-        found = [(name, mark) for name in map(slot, tags) if (mark := self._marks.get(name))]
+        found = [(name, mark) for name in slots(tuple(tags)) if (mark := self._marks.get(name))]
         if not found:
             return NEVER
         numbers = tuple((name, f"{mark.number}{mark.alone and '.'}{mark.alone}") for name, mark in found)
