@@ -70,9 +70,11 @@ def save(
     frames = _shown(frames, row)
     blocks = carried(opened.metadata, saving)
     lossy = row.name in _WITH_QUALITY and not saving.lossless
+    # libvips completes what a camera wrote down, by the orientation for one.
+    plain = not profile and not saving.progressive and saving.metadata != "keep"
 
     def encoded(quality: int, grade: str = "first") -> bytes:
-        if row.name in _QUICKLY and grade == "first" and not profile and not saving.progressive:
+        if row.name in _QUICKLY and grade == "first" and plain:
             held = frames[0].numpy() if array is None else array
             quick = encode_jpeg(held, row.quality(quality), saving.chroma or "")
             if quick is not None:

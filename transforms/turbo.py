@@ -33,7 +33,7 @@ _QUICKER: Final = 1_200_000
 """The same where libvips would show as much: at 0.8 MP it takes 1.2 times as long, and starts a thread."""
 
 _STEPS: Final = (8.0, 4.0, 2.0, 8 / 5, 8 / 6)
-"""By how much libjpeg-turbo reduces; between 1/2 and all it takes as long as for all, and leaves less to do and hold."""
+"""By how much libjpeg-turbo reduces; between 1/2 and all it takes as long as all of it, and leaves less to do."""
 
 
 class _Colours(NamedTuple):
