@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -123,9 +124,9 @@ class Renderer:
         name = f"{mounted.name}\n{mounted.key}\n{rendition.record.version}"
         saves = estimate(header, "jpg", LOOK).milliseconds if target else 0.0
         async with self.shrunk.turn(name, header, target, saves=saves, behind=rank > 0) as turn:
-            reply, cost, fetched = await self._worked(rendition, grade, rank, turn)
+            reply, cost, fetched, unchanged = await self._worked(rendition, grade, rank, turn)
         # The worker reads the file that was opened here, but nothing is kept of one that was written meanwhile.
-        if not turn.held and (await mounted.source.stat(mounted.key)).version != rendition.record.version:
+        if not unchanged:
             if isinstance(reply.body, Path):
                 reply.body.unlink(missing_ok=True)
             raise OriginalChanged
@@ -150,8 +151,12 @@ class Renderer:
         self.watch.made(rendition, grade, cost, reply, size)
         return await self.store.put(rendition.key, result, tags)
 
-    async def _worked(self, rendition: Rendition, grade: str, rank: int, turn: Turn) -> tuple[Reply, Cost, float]:
-        """Have a worker make it; returns what came back, what it was expected to cost, and the seconds of fetching."""
+    async def _worked(self, rendition: Rendition, grade: str, rank: int, turn: Turn) -> tuple[Reply, Cost, float, bool]:
+        """Have a worker make it.
+
+        Returns what came back, what it was expected to cost, the seconds of fetching, and whether the original stayed
+        as it was.
+        """
         started, drawing = time.monotonic(), FORMATS[rendition.header.kind].vector
         cost = self.cost(rendition, grade, turn.layer)
         job = Job(
@@ -164,8 +169,9 @@ class Renderer:
             original=f"{rendition.mounted.name}/{rendition.mounted.key} {rendition.record.version}",
         )
         if held := turn.held:
-            shared = {"shared": held.shrunk.to_dict()}
-            return await self.pictures.run(replace(job, late=lambda: shared, descriptor=held.descriptor)), cost, 0.0
+            shared = {"shared": held.told}
+            reply = await self.pictures.run(replace(job, late=lambda: shared, descriptor=held.descriptor))
+            return reply, cost, 0.0, True
         if lead := turn.lead:
             job = replace(job, late=lead.begin, aside=functools.partial(self.shrunk.keep, lead))
         original = await opened(rendition.mounted, rendition.record.version)
@@ -173,7 +179,8 @@ class Renderer:
             fetched = time.monotonic() - started
             self.watch.read(rendition.mounted.name, original.size)
             pool = self.drawings if drawing else self.pictures
-            return await pool.run(replace(job, descriptor=original.descriptor)), cost, fetched
+            reply = await pool.run(replace(job, descriptor=original.descriptor))
+            return reply, cost, fetched, reply.state == original.state
         finally:
             del original  # or the traceback of a refusal would hold it open for as long as somebody holds the refusal
 
@@ -205,7 +212,7 @@ class Renderer:
     def _payload(self, rendition: Rendition, grade: str) -> dict[str, Any]:
         common = {
             "header": rendition.header.to_dict(),
-            "limits": asdict(self.limits(rendition.mounted.name)),
+            "limits": _fields(self.limits(rendition.mounted.name)),
         }
         if rendition.format == "json":
             return {"do": "describe", "gps": rendition.gps, **common}
@@ -217,6 +224,11 @@ class Renderer:
             "focus": list(rendition.focus) if rendition.focus else None,
             **common,
         }
+
+
+@lru_cache(maxsize=64)
+def _fields(limits: Limits) -> dict[str, Any]:
+    return asdict(limits)
 
 
 def _as_json(facts: Mapping[str, Any]) -> bytes:

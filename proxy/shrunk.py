@@ -44,8 +44,11 @@ class Held:
     """Milliseconds that it takes to decode the original again."""
     uses: int = 0
     worth: float = 0.0
+    told: Mapping[str, Any] = field(init=False, repr=False)
+    """What the file holds, as workers are told of it."""
 
     def __post_init__(self) -> None:
+        self.told = self.shrunk.to_dict()
         weakref.finalize(self, os.close, self.descriptor).atexit = False
 
 
