@@ -110,7 +110,7 @@ class Ticket:
 
     def drop_aside(self) -> None:
         """Remove a file beside the result that was begun and not told of."""
-        if self.job.aside:
+        if self.job.aside and not self.told:
             discard(aside_of(self.result))
 
     def release(self) -> None:
