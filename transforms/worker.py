@@ -170,11 +170,10 @@ def _answer(order: Mapping[str, Any], perform: Perform, scratch: Path, largest_b
 
 def _state(job: Mapping[str, Any]) -> dict[str, Any]:
     """When the original was last changed, and its size: the front knows both from before."""
-    path = job.get("path")
-    if not path:
-        return {}
-    status = os.stat(path)  # noqa: PTH116 -- with every reply
-    return {"state": [status.st_mtime_ns, status.st_size]}
+    with suppress(KeyError, OSError, TypeError):
+        status = os.stat(job["path"])  # noqa: PTH116 -- with every reply
+        return {"state": [status.st_mtime_ns, status.st_size]}
+    return {}
 
 
 def _put(body: bytes | Path, result: Path, largest_body: int) -> tuple[dict[str, int], bytes]:
