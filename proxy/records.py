@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from cachetools import LRUCache
@@ -14,7 +15,7 @@ from proxy.failures import Forbidden, NoSuchOriginal
 from proxy.flights import Flights
 from proxy.record import Recheck, Record
 from proxy.sources.mounts import Mounted
-from proxy.sources.source import Original, Stat, Versioned, open_known
+from proxy.sources.source import Near, Original, Stat, Versioned, open_known
 from proxy.stores.result import Result, Store
 from proxy.tags import Numbers, source_tag
 from transforms.errors import BadOriginal, OriginalTooLarge, Refusal, UnsupportedFormat
@@ -152,12 +153,13 @@ class Records:
     async def _check(self, mounted: Mounted, name: Name, known: Record | None) -> Record:
         """Ask the source, and learn what has changed."""
         try:
-            stat = await mounted.source.stat(mounted.key)
-            now = self._clock()
-            if known and known.version == stat.version:
-                record = replace(known, checked=now, asked=now, fresh=stat.fresh)
-            else:
-                record = await self._learn(mounted, stat)
+            looked = None if known else await self._look(mounted)
+            if looked is None:
+                stat = await mounted.source.stat(mounted.key)
+                now = self._clock()
+                if known and known.version == stat.version:
+                    looked = replace(known, checked=now, asked=now, fresh=stat.fresh)
+            record = looked or await self._learn(mounted, stat)
         except self._passing:
             raise
         except Refusal:
@@ -202,6 +204,15 @@ class Records:
             await self._outliving.keep(mounted, name[2], record)
         return record
 
+    async def _look(self, mounted: Mounted) -> Record | None:
+        """Learn of an original that is near by looking into it; None where that is not enough."""
+        if not isinstance(mounted.source, Near):
+            return None
+        original, found = await mounted.source.opened(mounted.key, partial(_seen, self._limits(mounted.name)))
+        if isinstance(found, Header):
+            return replace(self._record(original), header=found)
+        return replace(self._record(original), refusal=found) if found else None
+
     async def _learn(self, mounted: Mounted, stat: Stat) -> Record:
         key, limits = _key(mounted, stat.version), self._limits(mounted.name)
         record = self._record(stat)
@@ -211,7 +222,7 @@ class Records:
                 header = Header.from_dict(dict(kept.meta))
             else:
                 # A worker's library may read all of a file to say how large the picture is.
-                limits.check_bytes("jpg" if limits.jpeg_bytes > limits.picture_bytes else "", stat.size)
+                _check_bytes(limits, stat.size)
                 original = await open_known(mounted.source, mounted.key, stat.version)
                 if original.version != stat.version:  # it is another by now
                     record = self._record(original)
@@ -234,6 +245,21 @@ class Records:
             key = _key(mounted, original.version)
             await self._store.put(key, Result(header.to_dict(), b""), [source_tag(mounted)])
         return header
+
+
+def _check_bytes(limits: Limits, size: int) -> None:
+    limits.check_bytes("jpg" if limits.jpeg_bytes > limits.picture_bytes else "", size)
+
+
+def _seen(limits: Limits, original: Original) -> Header | Refusal | None:
+    """The header of an original, or why it cannot be used; None where its kind takes a library to read."""
+    try:
+        _check_bytes(limits, original.size)
+        if header := _read(original):
+            limits.check_original(header, moving=False)
+        return header
+    except LASTING as refusal:
+        return copy.copy(refusal)  # without its traceback, which would hold the original open
 
 
 def _read(original: Original) -> Header | None:

@@ -8,13 +8,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 from proxy.rendition import Rendition
 from proxy.shrunk import ShrunkOriginals, Turn
 from proxy.sources.mounts import Mounted
-from proxy.sources.source import Original, Versioned, open_known
+from proxy.sources.source import Original, open_known
 from proxy.stores.result import Result, Scratch, Store
 from proxy.workers.pool import Job, Reply
 from transforms.errors import BadOriginal, Refusal
@@ -43,11 +44,6 @@ async def opened(mounted: Mounted, version: str) -> Original:
     if original.version != version:
         raise OriginalChanged
     return original
-
-
-async def _is_still(mounted: Mounted, version: str) -> bool:
-    """Whether an original that was just read is still the one that was opened, which copies are for ever."""
-    return isinstance(mounted.source, Versioned) or (await mounted.source.stat(mounted.key)).version == version
 
 
 class Pool(Protocol):
@@ -128,9 +124,9 @@ class Renderer:
         name = f"{mounted.name}\n{mounted.key}\n{rendition.record.version}"
         saves = estimate(header, "jpg", LOOK).milliseconds if target else 0.0
         async with self.shrunk.turn(name, header, target, saves=saves, behind=rank > 0) as turn:
-            reply, cost, fetched = await self._worked(rendition, grade, rank, turn)
+            reply, cost, fetched, unchanged = await self._worked(rendition, grade, rank, turn)
         # The worker reads the file that was opened here, but nothing is kept of one that was written meanwhile.
-        if not turn.held and not await _is_still(mounted, rendition.record.version):
+        if not unchanged:
             if isinstance(reply.body, Path):
                 reply.body.unlink(missing_ok=True)
             raise OriginalChanged
@@ -155,8 +151,12 @@ class Renderer:
         self.watch.made(rendition, grade, cost, reply, size)
         return await self.store.put(rendition.key, result, tags)
 
-    async def _worked(self, rendition: Rendition, grade: str, rank: int, turn: Turn) -> tuple[Reply, Cost, float]:
-        """Have a worker make it; returns what came back, what it was expected to cost, and the seconds of fetching."""
+    async def _worked(self, rendition: Rendition, grade: str, rank: int, turn: Turn) -> tuple[Reply, Cost, float, bool]:
+        """Have a worker make it.
+
+        Returns what came back, what it was expected to cost, the seconds of fetching, and whether the original stayed
+        as it was.
+        """
         started, drawing = time.monotonic(), FORMATS[rendition.header.kind].vector
         cost = self.cost(rendition, grade, turn.layer)
         job = Job(
@@ -169,8 +169,9 @@ class Renderer:
             original=f"{rendition.mounted.name}/{rendition.mounted.key} {rendition.record.version}",
         )
         if held := turn.held:
-            shared = {"shared": held.shrunk.to_dict()}
-            return await self.pictures.run(replace(job, late=lambda: shared, descriptor=held.descriptor)), cost, 0.0
+            shared = {"shared": held.told}
+            reply = await self.pictures.run(replace(job, late=lambda: shared, descriptor=held.descriptor))
+            return reply, cost, 0.0, True
         if lead := turn.lead:
             job = replace(job, late=lead.begin, aside=functools.partial(self.shrunk.keep, lead))
         original = await opened(rendition.mounted, rendition.record.version)
@@ -178,7 +179,8 @@ class Renderer:
             fetched = time.monotonic() - started
             self.watch.read(rendition.mounted.name, original.size, fetched)
             pool = self.drawings if drawing else self.pictures
-            return await pool.run(replace(job, descriptor=original.descriptor)), cost, fetched
+            reply = await pool.run(replace(job, descriptor=original.descriptor))
+            return reply, cost, fetched, reply.state == original.state
         finally:
             del original  # or the traceback of a refusal would hold it open for as long as somebody holds the refusal
 
@@ -210,7 +212,7 @@ class Renderer:
     def _payload(self, rendition: Rendition, grade: str) -> dict[str, Any]:
         common = {
             "header": rendition.header.to_dict(),
-            "limits": asdict(self.limits(rendition.mounted.name)),
+            "limits": _fields(self.limits(rendition.mounted.name)),
         }
         if rendition.format == "json":
             return {"do": "describe", "gps": rendition.gps, **common}
@@ -222,6 +224,11 @@ class Renderer:
             "focus": list(rendition.focus) if rendition.focus else None,
             **common,
         }
+
+
+@lru_cache(maxsize=64)
+def _fields(limits: Limits) -> dict[str, Any]:
+    return asdict(limits)
 
 
 def _as_json(facts: Mapping[str, Any]) -> bytes:

@@ -44,8 +44,16 @@ class Held:
     """Milliseconds that it takes to decode the original again."""
     uses: int = 0
     worth: float = 0.0
+    told: Mapping[str, Any] = field(init=False, repr=False)
+    """What the file holds, as workers are told of it."""
+
+    @property
+    def counts(self) -> int:
+        """Bytes that it counts for."""
+        return max(self.size, LEAST_BYTES)
 
     def __post_init__(self) -> None:
+        self.told = self.shrunk.to_dict()
         weakref.finalize(self, os.close, self.descriptor).atexit = False
 
 
@@ -86,17 +94,19 @@ class ShrunkOriginals:
         """With 0 bytes nothing is shared."""
         self._most, self._most_files = most_bytes, most_files
         self._held: dict[str, Held] = {}
+        self._bytes = 0
         self._leads: dict[str, list[Lead]] = {}
         self._age = 0.0
         self._counted: Counter[str] = Counter()
 
     def stats(self) -> Stats:
         """What was found and what not, and what is held."""
-        return Stats(bytes=self._bytes(), entries=len(self._held), **self._counted)
+        return Stats(bytes=self._bytes, entries=len(self._held), **self._counted)
 
     def close(self) -> None:
         """Let go of all of it."""
         self._held.clear()
+        self._bytes = 0
 
     def find(self, original: str, header: Header, target: Size) -> Turn | None:
         """The pixels of an original that suffice for a result of this size, lying, if they are there."""
@@ -128,7 +138,7 @@ class ShrunkOriginals:
                 yield found
             except _SUSPECT:
                 if self._held.get(original) is found.held:
-                    del self._held[original]
+                    self._drop(original)
                 raise
             return
         if found or behind:
@@ -174,19 +184,22 @@ class ShrunkOriginals:
             return
         if there:
             held.uses = there.uses
-        if max(held.size, LEAST_BYTES) > self._most:
+        if held.counts > self._most:
             return
+        if there:
+            self._drop(original)
         self._held[original] = held
+        self._bytes += held.counts
         self._use(held)
-        while self._bytes() > self._most or len(self._held) > self._most_files:
+        while self._bytes > self._most or len(self._held) > self._most_files:
             name, least = min(self._held.items(), key=lambda item: item[1].worth)
             self._age = least.worth
-            del self._held[name]
+            self._drop(name)
             self._counted["evictions"] += 1
 
     def _use(self, held: Held) -> None:
         held.uses += 1
-        held.worth = self._age + held.uses * held.saves / max(held.size, LEAST_BYTES)
+        held.worth = self._age + held.uses * held.saves / held.counts
 
-    def _bytes(self) -> int:
-        return sum(max(held.size, LEAST_BYTES) for held in self._held.values())
+    def _drop(self, original: str) -> None:
+        self._bytes -= self._held.pop(original).counts

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -27,6 +28,8 @@ from transforms.headers import Header
 from transforms.limits import Limits
 
 pytestmark = pytest.mark.anyio
+
+T = TypeVar("T")
 
 
 class Clock:
@@ -54,12 +57,22 @@ class Troubled:
         return await self._folder.open(key)
 
 
+class NearBy(Troubled):
+    """The same, which can be looked into at once."""
+
+    looked = 0
+
+    async def opened(self, key: str, use: Callable[[Original], T]) -> tuple[Original, T]:
+        self.looked += 1
+        return await self._folder.opened(key, use)
+
+
 class Place:
     """Records of one folder, and all that a test wants to see of them."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.clock, self.probed = root, Clock(), 0
-        self.source = Troubled(root)
+        self.source: Troubled = Troubled(root)
         self.store = MemoryStore(1 << 20)
         self.limits = Limits()
         self.records = self.fresh()
@@ -103,6 +116,37 @@ async def test_a_header_is_learned_once_and_outlives_the_process(place: Place) -
     assert place.probed == 1
     _, again = await place.fresh().header(place.mounted("a.svg"))
     assert (again.kind, place.probed) == ("svg", 1)
+
+
+async def test_an_original_that_is_near_is_looked_into_once_and_asked_of_later(place: Place) -> None:
+    place.source = near = NearBy(place.root)
+    for _ in range(2):
+        record, header = await place.records.header(place.mounted())
+        assert (header.kind, header.width, record.size) == ("png", 60, (place.root / "a.png").stat().st_size)
+        assert (near.looked, near.asked) == (1, 0)
+    assert place.store.stats().entries == 0  # to read it again costs less than to find it
+    place.clock.now += RECHECKED_AFTER + 0.1
+    assert (await place.records.find(place.mounted())).version == record.version
+    assert (near.looked, near.asked) == (1, 1)
+
+
+async def test_a_header_that_takes_a_library_is_kept_of_what_is_near_too(place: Place) -> None:
+    place.source = NearBy(place.root)
+    place.write(pictures.svg(), "a.svg")
+    await place.records.header(place.mounted("a.svg"))
+    await place.fresh().header(place.mounted("a.svg"))
+    assert place.probed == 1
+
+
+async def test_what_is_near_and_cannot_be_used_is_refused_from_memory(place: Place) -> None:
+    place.source = near = NearBy(place.root)
+    place.write(pictures.encoded(pictures.flat(width=60, height=40), "png")[:20], "half.png")
+    place.limits = Limits(picture_megapixels=0.001)
+    for key, refusal in (("half.png", DamagedOriginal), ("a.png", TooManyPixels)):
+        for _ in range(2):
+            with pytest.raises(refusal):
+                await place.records.header(place.mounted(key))
+    assert (near.looked, near.asked) == (2, 0)
 
 
 async def test_many_who_ask_at_once_learn_together(place: Place) -> None:

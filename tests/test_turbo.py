@@ -21,7 +21,7 @@ from transforms.errors import Refusal
 from transforms.headers import Header, read_header
 from transforms.image import scale
 from transforms.operation import Size
-from transforms.turbo import encode_jpeg, reduced, reduction, resized, suits
+from transforms.turbo import decoded, encode_jpeg, finer, image_of, reduction, resized, suits
 
 PHOTO: Final = Header("jpg", 4032, 3024, 2_913_134, subsampling="4:2:2", model="ycc", coding="baseline")
 SMALL: Final = Size(600, 450)
@@ -49,11 +49,12 @@ def by_libvips(data: bytes, target: Size) -> Any:
 
 def decode(data: bytes, header: Header, target: Size) -> Image | None:
     """A picture at `target` as the faster way makes it, or None."""
-    step = reduction(header, target)
-    image = reduced(data, header, step)
-    if image is None:
+    step = finer(header, target)
+    array = decoded(data, header, step)
+    if array is None:
         return None
-    return resized(image, target, (header.width / step, header.height / step)) or scale(image, target)
+    small = resized(array, target, (header.width / step, header.height / step))
+    return scale(image_of(array), target) if small is None else image_of(small)
 
 
 def by_turbo(data: bytes, target: Size) -> Any:
@@ -75,6 +76,11 @@ def test_a_picture_is_reduced_while_a_margin_is_left() -> None:
     steps = {width: reduction(PHOTO, Size(width, 1)) for width in (387, 388, 775, 776, 1550, 1551, 4032)}
     assert steps == {387: 8, 388: 4, 775: 4, 776: 2, 1550: 2, 1551: 1, 4032: 1}
     assert reduction(PHOTO, Size(600, 450), margin=1.7) == 2
+
+
+def test_between_a_half_and_all_there_are_two_more_steps() -> None:
+    steps = {width: finer(PHOTO, Size(width, 1)) for width in (387, 1550, 1551, 1938, 1939, 2326, 2327, 4032)}
+    assert steps == {387: 8, 1550: 2, 1551: 8 / 5, 1938: 8 / 5, 1939: 8 / 6, 2326: 8 / 6, 2327: 1, 4032: 1}
 
 
 @pytest.mark.parametrize(
@@ -289,7 +295,7 @@ def test_it_writes_what_libvips_writes(quality: int, chroma: str) -> None:
     image = photograph(301, 203)
     modes = {"": "auto", "420": "on", "444": "off"}
     expected: bytes = image.jpegsave_buffer(Q=quality, subsample_mode=modes[chroma], keep="none")
-    data = encode_jpeg(image, quality, chroma)
+    data = encode_jpeg(image.numpy(), quality, chroma)
     assert data is not None
     assert header_of(data).subsampling == header_of(expected).subsampling
     assert abs(len(data) - len(expected)) < 0.02 * len(expected)
@@ -301,10 +307,10 @@ def test_it_writes_what_libvips_writes(quality: int, chroma: str) -> None:
 @installed
 def test_what_it_would_write_worse_is_left_to_libvips() -> None:
     image = photograph(64, 48)
-    assert encode_jpeg(image, 93) is None
-    assert encode_jpeg(image.addalpha(), 80) is None
-    assert encode_jpeg(image.cast("ushort"), 80) is None
-    assert encode_jpeg(image[0], 80) is None
+    assert encode_jpeg(image.numpy(), 93) is None
+    assert encode_jpeg(image.addalpha().numpy(), 80) is None
+    assert encode_jpeg(image.cast("ushort").numpy(), 80) is None
+    assert encode_jpeg(image[0].numpy(), 80) is None
 
 
 # Where it is missing
@@ -323,4 +329,4 @@ def test_without_its_packages_all_is_left_to_libvips() -> None:
     data = jpeg()
     assert not turbo.available()
     assert decode(data, header_of(data), Size(100, 75)) is None
-    assert encode_jpeg(photograph(64, 48), 80) is None
+    assert encode_jpeg(photograph(64, 48).numpy(), 80) is None

@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import json
 import os
 import random
 import signal
@@ -31,7 +32,7 @@ from transforms.errors import InvalidOption
 from transforms.headers import Header
 from transforms.limits import Limits
 from transforms.probe import probe
-from transforms.worker import LONGEST_TEXT, PREFIX, Aside, frame, refusal_from_fields, serve
+from transforms.worker import LONGEST_TEXT, PREFIX, Aside, as_json, frame, joined, refusal_from_fields, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -981,3 +982,25 @@ def test_workers_see_no_credentials_and_a_tuned_allocator(tmp_path: Path) -> Non
     assert tuned["LD_PRELOAD"] == str(jemalloc)
     assert "dirty_decay_ms:1000" in tuned["MALLOC_CONF"]
     assert "MALLOC_ARENA_MAX" not in tuned
+
+
+async def test_a_reply_tells_in_what_state_the_original_was_when_the_work_was_done(tmp_path: Path) -> None:
+    original = tmp_path / "original"
+    original.write_bytes(b"bytes")
+    descriptor = os.open(original, os.O_RDONLY)
+    try:
+        async with pool(tmp_path / "scratch") as crew:
+            assert (await crew.run(job("nothing"))).state is None
+            before = await crew.run(job("nothing", descriptor=descriptor))
+            original.write_bytes(b"other bytes")
+            after = await crew.run(job("nothing", descriptor=descriptor))
+    finally:
+        os.close(descriptor)
+    status = original.stat()
+    assert before.state != after.state == (status.st_mtime_ns, status.st_size)
+
+
+def test_two_objects_of_json_are_joined_without_reading_them() -> None:
+    for one in ({}, {"a": 1}, {"a": [1, 2], "b": {"c": "}"}}):
+        for other in ({}, {"d": 1}, {"d": {}, "e": "{"}):
+            assert json.loads(joined(as_json(one), as_json(other))) == {**one, **other}

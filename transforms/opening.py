@@ -44,6 +44,8 @@ class Opened:
     """The file's EXIF, XMP and IPTC by libvips' names."""
     covered: tuple[float, float] | None = None
     """Of one frame held in memory, how many of its columns and rows the original covers: the last may be a part."""
+    array: Any = None
+    """Of one frame held in memory that has eight bits, its rows of pixels as numpy has them."""
 
 
 def guard() -> None:
@@ -113,7 +115,7 @@ def open_original(
     ask = _Ask(path, header, page, target, limits, animated and not loading.page, most_held)
     with damage_refused(header):
         quick = _quickly(ask)
-        images = [quick[0]] if quick else opener(ask)
+        images = [_told(quick[0], path)] if quick else opener(ask)
     first, many = images[0], len(images) > 1
     return Opened(
         frames=images,
@@ -123,6 +125,7 @@ def open_original(
         loop=_field(first, "loop", 0) if many else 0,
         metadata={name: bytes(first.get(name)) for name in METADATA if first.get_typeof(name)},
         covered=quick[1] if quick else None,
+        array=quick[0] if quick else None,
     )
 
 
@@ -152,17 +155,22 @@ class _Ask:
         return max(self.target.width / self.header.width, self.target.height / self.header.height)
 
 
-def _quickly(ask: _Ask) -> tuple[Image, tuple[float, float]] | None:
+def _quickly(ask: _Ask) -> tuple[Any, tuple[float, float]] | None:
     """A plain JPEG decoded at once, and how much of it the original covers; None where libvips is to open it."""
     if not (ask.target and turbo.available() and turbo.suits(ask.header, ask.target, most=ask.most_held)):
         return None
-    step = turbo.reduction(ask.header, ask.target)
+    step = turbo.finer(ask.header, ask.target)
     with ask.path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-        pixels = turbo.reduced(data, ask.header, step)
-    if pixels is None:
-        return None
-    told = told_by(pixels, Image.jpegload(str(ask.path), fail_on="error"))
-    return told, (ask.header.width / step, ask.header.height / step)
+        pixels = turbo.decoded(data, ask.header, step)
+    return None if pixels is None else (pixels, (ask.header.width / step, ask.header.height / step))
+
+
+def _told(pixels: Any, path: Path) -> Image:
+    """Pixels of a JPEG as a picture, with what the file says beside them."""
+    whole = Image.jpegload(str(path), fail_on="error")
+    image = turbo.image_of(pixels, (whole.xres, whole.yres))
+    _tell(image, whole)
+    return image
 
 
 def _jpg(ask: _Ask) -> list[Image]:
@@ -180,10 +188,14 @@ def _jpg(ask: _Ask) -> list[Image]:
 def told_by(pixels: Image, whole: Image) -> Image:
     """Pixels with what another picture of the same original says beside them."""
     pixels = pixels.copy(xres=whole.xres, yres=whole.yres)
+    _tell(pixels, whole)
+    return pixels
+
+
+def _tell(pixels: Image, whole: Image) -> None:
     for name in ("icc-profile-data", *METADATA):
         if whole.get_typeof(name):
             pixels.set_type(GValue.blob_type, name, whole.get(name))
-    return pixels
 
 
 def _png(ask: _Ask) -> list[Image]:

@@ -8,11 +8,12 @@ import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import SEEK_CUR
+from io import SEEK_CUR, FileIO
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyvips
 from pyvips import GValue, Image, Target
 
@@ -55,15 +56,17 @@ def mapped(path: Path, shrunk: Shrunk, header: Header, loading: Loading, target:
     with path.open("rb") as file:
         data = memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
     image = _image(data, shrunk, layer)
-    for name, (start, length) in shrunk.blocks.items():
-        image.set_type(GValue.blob_type, name, bytes(data[start : start + length]))
+    blocks = {name: bytes(data[start : start + length]) for name, (start, length) in shrunk.blocks.items()}
+    for name, block in blocks.items():
+        image.set_type(GValue.blob_type, name, block)
     orientation = header.orientation if loading.upright else 1
     return Opened(
         frames=[image],
         size=lying(Size(header.width, header.height), orientation),
         orientation=orientation,
-        metadata={name: bytes(image.get(name)) for name in METADATA if name in shrunk.blocks},
+        metadata={name: blocks[name] for name in METADATA if name in blocks},
         covered=(layer.across, layer.down),
+        array=_array(data, shrunk, layer),
     )
 
 
@@ -78,7 +81,7 @@ def left(opened: Opened, header: Header, sharing: Sharing) -> Opened:
         size, margin = _reduced(header, sharing.reach), REDUCED_MARGIN
         if size.width * size.height * pixel > MOST_BYTES or size.width >= 0.8 * frame.width:
             return opened
-        opened = dataclasses.replace(opened, frames=[_held(scale(frame, size), frame)], covered=None)
+        opened = dataclasses.replace(opened, frames=[_held(scale(frame, size), frame)], covered=None, array=None)
     elif opened.covered is None:
         opened = dataclasses.replace(opened, frames=[_held(frame, frame)])
     try:
@@ -112,7 +115,10 @@ def _written(opened: Opened, margin: float, path: Path) -> Shrunk:
     with path.open("xb", buffering=0) as file:
         while True:
             layers.append(Layer(image.width, image.height, file.seek(0, SEEK_CUR), across, down, margin))
-            image.rawsave_target(Target.new_to_descriptor(file.fileno()))
+            if image is frame and opened.array is not None:
+                _write(file, memoryview(opened.array).cast("B"))
+            else:
+                image.rawsave_target(Target.new_to_descriptor(file.fileno()))
             if image.width * image.height < HALVED_FROM:
                 break
             half = _half(image)
@@ -127,11 +133,25 @@ def _written(opened: Opened, margin: float, path: Path) -> Shrunk:
     return Shrunk(tuple(layers), frame.bands, frame.format, frame.interpretation, resolution, blocks)
 
 
+def _write(file: FileIO, data: memoryview) -> None:
+    """Write all of it, which one call need not do."""
+    while data:
+        data = data[file.write(data) :]
+
+
 def _half(image: Image) -> Image:
     """The picture at half its size, by a tent: half as dear as averages, which libvips takes of wide lines."""
     across, down = -(-image.width // 2) / image.width, -(-image.height // 2) / image.height
     half = premultiplied(image, lambda flat: flat.resize(across, vscale=down, kernel="linear"))
     return pixels(half).copy(interpretation=image.interpretation)
+
+
+def _array(data: memoryview, shrunk: Shrunk, layer: Layer) -> Any:
+    """A layer of a mapped file as numpy's rows of pixels, where it has three or one of eight bits."""
+    if shrunk.format != "uchar" or (shrunk.interpretation, shrunk.bands) not in (("srgb", 3), ("b-w", 1)):
+        return None
+    flat = np.frombuffer(data, np.uint8, layer.width * layer.height * shrunk.bands, layer.offset)
+    return flat.reshape(layer.height, layer.width, shrunk.bands)
 
 
 def _image(data: memoryview, shrunk: Shrunk, layer: Layer) -> Image:

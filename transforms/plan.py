@@ -84,6 +84,10 @@ class Plan:
 
     def __str__(self) -> str:
         """The canonical text, which reads back as this very plan."""
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         steps = [_options(step) for step in self.steps] or [{}]
         for operation in self.whole:
             # What concerns the original stands in the first step, what concerns the result in the last.

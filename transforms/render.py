@@ -4,7 +4,9 @@ import dataclasses
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from pyvips import Image
 
 from transforms import turbo
@@ -62,10 +64,14 @@ def render(
     with damage_refused(header):
         opened, framing = _open(path, header, plan, row, limits, first, focus, shared, sharing)
         profile = result_profile(opened.frames[0], space)
-        frames = _upright(opened, profile, framing.scaled if framing else opened.size)
-        if first:
-            frames = first.apply_all(frames, Scene(opened.size, focus))
-        frames = [pixels(frame) for frame in frames]
+        array = _quickly(opened, profile, framing)
+        if array is None:
+            frames = _upright(opened, profile, framing.scaled if framing else opened.size)
+            if first:
+                frames = first.apply_all(frames, Scene(opened.size, focus))
+            frames = [pixels(frame) for frame in frames]
+        else:
+            frames = [turbo.image_of(array, _resolution(opened))]
         decoded = time.perf_counter()
         for operation in operations:
             before = _size(frames)
@@ -79,7 +85,7 @@ def render(
     untouched = not operations and _size(frames) == opened.size and (not first or _whole(framing, opened))
     with memory_told():
         stored = path if untouched and _as_stored(header, opened, profile) else None
-        saved = save(frames, opened, profile, row, plan.saving, grade, stored)
+        saved = save(frames, opened, profile, row, plan.saving, grade, stored, None if operations else array)
     return Rendered(
         data=saved.data,
         size=_size(frames),
@@ -146,12 +152,46 @@ def _open(
     return open_original(path, header, loading, limits, target, row.animation), framing
 
 
+def _quickly(opened: Opened, profile: bytes | str | None, framing: Framing | None) -> Any:
+    """The pixels of a resized picture as numpy's rows, where no colours change and nothing is turned; else None."""
+    if opened.array is None or opened.array.shape[-1] != 3 or opened.orientation != 1 or not framing:
+        return None
+    frame, (width, height), place = opened.frames[0], framing.scaled, framing.at
+    if profile or framing.canvas or (framing.cut and not place) or profile_changes(frame):
+        return None
+    if width > frame.width or height > frame.height:
+        return None
+    array = _scaled(opened, framing.scaled)
+    if framing.cut and place:
+        (left, top), cut = place, framing.cut
+        array = np.ascontiguousarray(array[top : top + cut.height, left : left + cut.width])
+    return array
+
+
+def _scaled(opened: Opened, size: Size) -> Any:
+    """Pixels that are held at a size that is no larger."""
+    frame = opened.frames[0]
+    if size == (frame.width, frame.height):
+        return opened.array
+    array = turbo.resized(opened.array, size, opened.covered or (frame.width, frame.height))
+    return scale(frame, size).numpy() if array is None else array
+
+
+def _resolution(opened: Opened) -> tuple[float, float]:
+    return opened.frames[0].xres, opened.frames[0].yres
+
+
 def _upright(opened: Opened, profile: bytes | str | None, scaled: Size) -> list[Image]:
     """The frames in the result's colours and as they are shown, scaled first where that makes them smaller."""
     size, frames = lying(scaled, opened.orientation), opened.frames
     if size.width < frames[0].width or size.height < frames[0].height:
-        quick = turbo.resized(frames[0], size, opened.covered) if opened.covered else None
-        frames = [told_by(quick, frames[0])] if quick else [scale(frame, size) for frame in frames]
+        quick = None
+        if opened.array is not None and opened.covered:
+            quick = turbo.resized(opened.array, size, opened.covered)
+        if quick is None:
+            frames = [scale(frame, size) for frame in frames]
+        else:
+            frames = [told_by(turbo.image_of(quick), frames[0])]
     return [turned(managed(frame, profile), opened.orientation) for frame in frames]
 
 

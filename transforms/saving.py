@@ -1,6 +1,6 @@
 """From frames to a file: one table of formats, one way to write each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -16,7 +16,7 @@ from transforms.image import shown_on
 from transforms.metadata import carried
 from transforms.opening import Opened
 from transforms.operation import Saving, Size
-from transforms.stored import cleaned, own_quality
+from transforms.stored import annotated, cleaned, own_quality
 from transforms.turbo import encode_jpeg, recoded
 
 WHITE: Final = (255.0, 255.0, 255.0)
@@ -59,20 +59,27 @@ def save(
     saving: Saving,
     grade: str,
     stored: Path | None = None,
+    array: Any = None,
 ) -> Saved:
     """The frames as a file; `stored` is a JPEG that has these very pixels, where there is one.
+
+    `array` is the one frame as numpy's rows of pixels, where it is there already.
 
     Raises InvalidOption where `fl_max` cannot be met.
     """
     frames = _shown(frames, row)
-    image, keep = _with_metadata(_joined(frames, opened), opened, profile, saving)
+    blocks = carried(opened.metadata, saving)
     lossy = row.name in _WITH_QUALITY and not saving.lossless
+    # libvips completes what a camera wrote down, by the orientation for one.
+    plain = not profile and not saving.progressive and saving.metadata != "keep"
 
     def encoded(quality: int, grade: str = "first") -> bytes:
-        if row.name in _QUICKLY and grade == "first" and not keep and not saving.progressive:
-            quick = encode_jpeg(image, row.quality(quality), saving.chroma or "")
+        if row.name in _QUICKLY and grade == "first" and plain:
+            held = frames[0].numpy() if array is None else array
+            quick = encode_jpeg(held, row.quality(quality), saving.chroma or "")
             if quick is not None:
-                return quick
+                return annotated(quick, blocks)
+        image, keep = _with_metadata(_joined(frames, opened), blocks, profile)
         options = _options(row, saving, grade, quality)
         if isinstance(profile, str):
             options["profile"] = profile
@@ -157,11 +164,10 @@ def _joined(frames: list[Image], opened: Opened) -> Image:
     return image
 
 
-def _with_metadata(image: Image, opened: Opened, profile: bytes | str | None, saving: Saving) -> tuple[Image, int]:
+def _with_metadata(image: Image, blocks: Mapping[str, bytes], profile: bytes | str | None) -> tuple[Image, int]:
     """The image with just the metadata that the result may carry, and libvips' bits for what to write."""
-    blocks = carried(opened.metadata, saving)
     if isinstance(profile, bytes):
-        blocks[PROFILE] = profile
+        blocks = {**blocks, PROFILE: profile}
     for name, block in blocks.items():
         image.set_type(GValue.blob_type, name, block)
     return image, sum(_KEPT[name] for name in blocks) | (_KEPT[PROFILE] if profile else 0)

@@ -11,6 +11,7 @@ from transforms.scans import Data
 
 _SOF0, _SOF2, _DHT, _EOI, _SOS, _DQT, _DRI = 0xC0, 0xC2, 0xC4, 0xD9, 0xDA, 0xDB, 0xDD
 _APP0, _APP1, _APP13, _APP14 = 0xE0, 0xE1, 0xED, 0xEE
+_SOI: Final = b"\xff\xd8"
 _NOTES: Final = frozenset({*range(0xE0, 0xF0), 0xFE})  # APPn and COM
 _PICTURE: Final = frozenset({_SOF0, _SOF2, _DHT, _SOS, _DQT, _DRI})
 _FRAMES: Final = frozenset({_SOF0, _SOF2})
@@ -73,7 +74,6 @@ def cleaned(data: Data, blocks: Mapping[str, bytes]) -> bytes | None:
 
     Nothing behind the picture goes along, where phones put a second picture or a film.
     """
-    notes = [_segment(_SEGMENTS[name][0], _SEGMENTS[name][1] + block) for name, block in blocks.items()]
     head: list[bytes] = []
     body: list[bytes] = []
     said: set[int] = set()
@@ -93,7 +93,16 @@ def cleaned(data: Data, blocks: Mapping[str, bytes]) -> bytes | None:
                     said.add(marker)
     except _Unusual:
         return None
-    return b"".join([b"\xff\xd8", *head, *notes, *body])
+    return b"".join([_SOI, *head, *_notes(blocks), *body])
+
+
+def annotated(data: bytes, blocks: Mapping[str, bytes]) -> bytes:
+    """A JPEG that says nothing beside its picture, with these blocks (by libvips' names)."""
+    return b"".join([_SOI, *_notes(blocks), data[len(_SOI) :]]) if blocks else data
+
+
+def _notes(blocks: Mapping[str, bytes]) -> list[bytes]:
+    return [_segment(_SEGMENTS[name][0], _SEGMENTS[name][1] + block) for name, block in blocks.items()]
 
 
 def _segment(marker: int, payload: bytes) -> bytes:
@@ -102,7 +111,7 @@ def _segment(marker: int, payload: bytes) -> bytes:
 
 def _segments(data: Data) -> Iterator[tuple[int, int, int]]:
     """Marker, start and end of each segment up to the end of the picture, that of a scan with its data."""
-    if data[:2] != b"\xff\xd8":
+    if data[:2] != _SOI:
         raise _Unusual
     position = 2
     for _ in range(_MOST_SEGMENTS):

@@ -9,6 +9,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 from pyvips import Image
 
 from transforms.headers import Header
@@ -27,6 +28,12 @@ MOST_PIXELS: Final = 3_300_000
 
 _MOST_RESIZED: Final = 2_250_000
 """Pixels of a picture that is resized here, which is copied: at 3 MP that takes twice as long as libvips."""
+
+_QUICKER: Final = 1_200_000
+"""The same where libvips would show as much: at 0.8 MP it takes 1.2 times as long, and starts a thread."""
+
+_STEPS: Final = (8.0, 4.0, 2.0, 8 / 5, 8 / 6)
+"""By how much libjpeg-turbo reduces; between 1/2 and all it takes as long as all of it, and leaves less to do."""
 
 
 class _Colours(NamedTuple):
@@ -58,14 +65,22 @@ def available() -> bool:
 
 
 def reduction(header: Header, target: Size, margin: float = MARGIN) -> int:
-    """By how much a JPEG is reduced while it is decoded: 8, 4, 2 or 1, `margin` times its target or more."""
-    share = max(target.width / header.width, target.height / header.height) * margin
-    return next((step for step in (8, 4, 2) if share * step <= 1), 1)
+    """By how much libvips reduces a JPEG while it is decoded: 8, 4, 2 or 1, `margin` times its target or more."""
+    return next((step for step in (8, 4, 2) if _share(header, target) * margin * step <= 1), 1)
+
+
+def finer(header: Header, target: Size, margin: float = MARGIN) -> float:
+    """By how much it is reduced here, where there are steps between 2 and 1."""
+    return next((step for step in _STEPS if _share(header, target) * margin * step <= 1), 1.0)
+
+
+def _share(header: Header, target: Size) -> float:
+    return max(target.width / header.width, target.height / header.height)
 
 
 def suits(header: Header, target: Size, margin: float = MARGIN, most: int = MOST_PIXELS) -> bool:
     """Whether it may be tried: a plain JPEG, lying as stored, to be scaled down, of `most` pixels once decoded."""
-    step = reduction(header, target, margin)
+    step = finer(header, target, margin)
     return (
         header.kind == "jpg"
         and header.bits == 8
@@ -80,70 +95,70 @@ def suits(header: Header, target: Size, margin: float = MARGIN, most: int = MOST
     )
 
 
-def reduced(data: Data, header: Header, step: int) -> Image | None:
-    """A JPEG that `suits`, reduced by libjpeg while it is decoded, lying and in the colours as stored.
+def decoded(data: Data, header: Header, step: float) -> Any:
+    """A JPEG that `suits`, reduced by libjpeg while it is decoded, as numpy's rows of pixels: lying, colours as stored.
 
     None leaves it to libvips, which is to judge a file of which libjpeg says anything at all. No metadata come along.
     The last column and row may stand for less than a whole one of the original.
     """
     packages = _packages()
-    short = cut(data, step) if header.progressive else data
+    short = cut(data, round(step)) if header.progressive else data
     if not packages or short is None:
         return None
     colours = _COLOURS[header.model]
-    width, height = -(-header.width // step), -(-header.height // step)
+    width, height = (-(-side * round(8 / step) // 8) for side in (header.width, header.height))
     try:
-        decoded = packages[0].decode_jpeg(short, colours.decoded, min_width=width, min_height=height, strict=True)
+        pixels = packages[0].decode_jpeg(short, colours.decoded, min_width=width, min_height=height, strict=True)
     except ValueError:
         return None
-    if decoded.shape != (height, width, colours.bands):
-        return None
-    return _image(decoded, width, height, colours)
+    return pixels if pixels.shape == (height, width, colours.bands) else None
 
 
-def resized(image: Image, target: Size, covered: tuple[float, float]) -> Image | None:
-    """A picture in memory at exactly this size, by Lanczos with three lobes on one thread; None leaves it to libvips.
+def resized(pixels: Any, target: Size, covered: tuple[float, float]) -> Any:
+    """Rows of pixels at exactly this size, by Lanczos with three lobes on one thread; None leaves it to libvips.
 
     `covered` is how many of its columns and rows count: libvips takes all as whole, which is seen in the SSIM.
     """
     packages = _packages()
-    colours = next((row for row in _COLOURS.values() if row.interpretation == image.interpretation), None)
-    if not packages or image.format != "uchar" or not colours or image.bands != colours.bands:
-        return None
-    whole = covered == (image.width, image.height)
-    if whole or image.width * image.height > _MOST_RESIZED:
+    height, width, bands = pixels.shape
+    most = _QUICKER if covered == (width, height) else _MOST_RESIZED
+    if not packages or width * height > most:
         return None  # libvips is as quick, and copies nothing
-    resizer, pixel = packages[1], packages[1].PixelType[colours.pixel]
-    source = resizer.ImageData(image.width, image.height, pixel, bytes(image.write_to_memory()))
+    resizer = packages[1]
+    pixel = next(resizer.PixelType[row.pixel] for row in _COLOURS.values() if row.bands == bands)
+    source = resizer.ImageData(width, height, pixel, pixels.tobytes())
     result = resizer.ImageData(target.width, target.height, pixel)
     options = resizer.ResizeOptions(
         resize_alg=resizer.ResizeAlg.convolution(resizer.FilterType.lanczos3),
         crop_box=resizer.CropBox(0, 0, *covered),
     )
     resizer.Resizer().resize(source, result, options)
-    return _image(result.get_buffer(), target.width, target.height, colours)
+    return np.frombuffer(result.get_buffer(), np.uint8).reshape(target.height, target.width, bands)
 
 
-def _image(data: Any, width: int, height: int, colours: _Colours) -> Image:
-    image = Image.new_from_memory(data, width, height, colours.bands, "uchar")
-    return image.copy(interpretation=colours.interpretation)
+def image_of(pixels: Any, resolution: tuple[float, float] = (1.0, 1.0)) -> Image:
+    """Rows of pixels, three or one to each, as libvips' picture, which keeps them; pixels per millimetre."""
+    height, width, bands = pixels.shape
+    colours = next(row for row in _COLOURS.values() if row.bands == bands)
+    image = Image.new_from_memory(pixels, width, height, bands, "uchar")
+    return image.copy(interpretation=colours.interpretation, xres=resolution[0], yres=resolution[1])
 
 
-def encode_jpeg(image: Image, quality: int, chroma: str = "") -> bytes | None:
-    """A baseline JPEG without metadata as libvips writes it; None leaves it to libvips.
+def encode_jpeg(pixels: Any, quality: int, chroma: str = "") -> bytes | None:
+    """Rows of pixels as a baseline JPEG without metadata as libvips writes it; None leaves it to libvips.
 
     `chroma` is "420", "444", or empty for what the quality asks for. From quality 96 on the files are the same; below,
     libjpeg-turbo has a faster cosine transform, which takes .0002 off the SSIM at 80, .0004 at 90, .001 at 95.
     """
     packages = _packages()
-    if not packages or image.bands != 3 or image.format != "uchar" or quality in _FINE:
+    if not packages or pixels.ndim != 3 or pixels.shape[-1] != 3 or pixels.dtype != np.uint8 or quality in _FINE:
         return None
     chroma = chroma or ("420" if quality < _HALVED else "444")
-    file: bytes = packages[0].encode_jpeg(image.numpy(), quality, "RGB", chroma)
+    file: bytes = packages[0].encode_jpeg(pixels, quality, "RGB", chroma)
     return file[: _JFIF.start] + file[_JFIF.stop :]
 
 
 def recoded(image: Image, quality: int) -> Any:
     """The pixels (numpy's, three channels) of a picture written as a JPEG and read again; None leaves it to libvips."""
-    packages, file = _packages(), encode_jpeg(image, quality)
+    packages, file = _packages(), encode_jpeg(image.numpy(), quality)
     return packages[0].decode_jpeg(file, "RGB") if packages and file else None

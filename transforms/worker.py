@@ -50,8 +50,22 @@ PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
 
 def frame(header: Mapping[str, object], body: bytes = b"") -> bytes:
     """One message as it crosses the socket."""
-    text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
+    return framed(as_json(header), body)
+
+
+def framed(text: bytes, body: bytes = b"") -> bytes:
+    """The same of a header that is JSON already."""
     return b"".join((PREFIX.pack(len(text), len(body)), text, body))
+
+
+def as_json(values: Mapping[str, object]) -> bytes:
+    """An object of JSON; raises TypeError and ValueError for what that cannot carry."""
+    return json.dumps(values, separators=(",", ":"), allow_nan=False).encode()
+
+
+def joined(one: bytes, other: bytes) -> bytes:
+    """The object that has the members of two, whose names differ."""
+    return one[:-1] + b"," + other[1:] if len(one) > 2 and len(other) > 2 else max(one, other, key=len)
 
 
 def refusal_to_fields(refusal: Refusal) -> dict[str, Any]:
@@ -137,7 +151,7 @@ def _answer(order: Mapping[str, Any], perform: Perform, scratch: Path, largest_b
         sock.sendall(frame({"id": order["id"], "aside": facts}))
 
     def measured() -> dict[str, Any]:
-        return {"id": order["id"], "cpu": time.process_time() - before, **_memory()}
+        return {"id": order["id"], "cpu": time.process_time() - before, **_memory(), **_state(order["job"])}
 
     try:
         meta, body = perform(order["job"], scratch, Aside(aside_of(Path(order["result"])), announce))
@@ -152,6 +166,14 @@ def _answer(order: Mapping[str, Any], perform: Perform, scratch: Path, largest_b
     except Exception as failure:
         traceback.print_exc()
         return frame({"failure": type(failure).__name__, **measured()})
+
+
+def _state(job: Mapping[str, Any]) -> dict[str, Any]:
+    """When the original was last changed, and its size: the front knows both from before."""
+    with suppress(KeyError, OSError, TypeError):
+        status = os.stat(job["path"])  # noqa: PTH116 -- with every reply
+        return {"state": [status.st_mtime_ns, status.st_size]}
+    return {}
 
 
 def _put(body: bytes | Path, result: Path, largest_body: int) -> tuple[dict[str, int], bytes]:

@@ -5,6 +5,7 @@ import binascii
 import hmac
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -51,6 +52,7 @@ def _hostname(host: bytes) -> str:
     return name.partition("]")[0][1:] if name.startswith("[") else name.partition(":")[0]
 
 
+@lru_cache(maxsize=256)
 def _is_loopback(name: str) -> bool:
     try:
         return name.lower() == "localhost" or ip_address(name).is_loopback

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from proxy.failures import NoSuchOriginal, OriginFailed, OriginTimedOut
-from proxy.sources.source import Listing, Original, Stat
+from proxy.sources.source import Listing, Original, Stat, state
 
 _THREADS = 4
 _LONGEST_PATH = 4095
@@ -51,6 +51,14 @@ class FileSource:
     async def open(self, key: str) -> Original:
         return await self._in_time(self._open, key)
 
+    async def opened(self, key: str, use: Callable[[Original], T]) -> tuple[Original, T]:
+        """An original and what `use` makes of it, in one go."""
+
+        def both(key: str) -> tuple[Original, T]:
+            return (original := self._open(key)), use(original)
+
+        return await self._in_time(both, key)
+
     async def listing(self, prefix: str, most: int, wanted: Callable[[str], bool]) -> Listing:
         return await self._in_time(partial(self._list, most=most, wanted=wanted), prefix)
 
@@ -81,11 +89,11 @@ class FileSource:
             _plain(os.stat(path.name, dir_fd=folder, follow_symlinks=False))
             descriptor = os.open(path.name, _FILE, dir_fd=folder)
             try:
-                found = _plain(os.fstat(descriptor))
+                found = _plain(status := os.fstat(descriptor))
             except BaseException:
                 os.close(descriptor)
                 raise
-            return Original(path, found.version, found.size, found.modified, descriptor)
+            return Original(path, found.version, found.size, found.modified, descriptor, state(status))
 
         return self._find(key, take)
 

@@ -5,7 +5,12 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import BinaryIO, Protocol, TypeVar, runtime_checkable
+
+T = TypeVar("T")
+
+State = tuple[int, int]
+"""What a file's bytes are known by while it is open: nanoseconds of its last change, and its size."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +36,22 @@ class Original:
     size: int
     modified: float | None
     descriptor: int = field(repr=False)
+    state: State | None = None
+    """That of the file when its version was found; by itself, when this value is made."""
 
     def __post_init__(self) -> None:
         weakref.finalize(self, os.close, self.descriptor).atexit = False
+        if self.state is None:
+            object.__setattr__(self, "state", state(os.fstat(self.descriptor)))
 
     def head(self, length: int) -> bytes:
         """The first bytes; may wait for the disk."""
         return os.pread(self.descriptor, length, 0)
+
+
+def state(status: os.stat_result) -> State:
+    """The state of a file."""
+    return status.st_mtime_ns, status.st_size
 
 
 class Source(Protocol):
@@ -47,6 +61,14 @@ class Source(Protocol):
         """Raises NoSuchOriginal, OriginFailed, OriginTimedOut; so does `open`."""
 
     async def open(self, key: str) -> Original: ...
+
+
+@runtime_checkable
+class Near(Protocol):
+    """A source whose originals are on this machine, where to look into one costs no more than to ask of it."""
+
+    async def opened(self, key: str, use: Callable[[Original], T]) -> tuple[Original, T]:
+        """An original, and what `use`, which may wait for the disk, makes of it. Raises as both do."""
 
 
 class Remote(Protocol):

@@ -30,7 +30,8 @@ class DiskStore:
     """Results kept in a folder up to a bound in bytes, shared by any number of processes of one machine.
 
     A hit opens the path made from its key. The first read of a file is done in a thread and checks every byte; later
-    ones look only whether it is still the same file, and stay on the event loop while the page cache has it. The
+    ones look only whether it is still the same file, and stay on the event loop while the page cache has it, as does
+    the look that finds nothing. The
     folder must be on a local file system, for SQLite's sake. Scratch files made in `scratch` are taken over by a
     rename; those that nobody takes are removed after an hour.
     """
@@ -59,8 +60,6 @@ class DiskStore:
         known = self._stamps.get(key)
         try:
             try:
-                if known is None:
-                    raise BlockingIOError
                 result, stamp = read(path, key, known, self.name, wait=False)
             except BlockingIOError:
                 result, stamp = await _in(self._readers, read, path, key, known, self.name)

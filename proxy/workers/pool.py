@@ -3,7 +3,6 @@
 import asyncio
 import functools
 import itertools
-import json
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -159,10 +158,9 @@ class Pool:
     def _ticket(self, job: Job) -> Ticket:
         number = next(self._numbers)
         result = self._scratch.folder / f"result-{number}"
-        json.dumps(job.payload)  # what JSON cannot carry is told to the caller
         done: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        original = None if job.descriptor is None else os.dup(job.descriptor)
-        ticket = Ticket(number, job, result, done, time.monotonic(), original)
+        ticket = Ticket(number, job, result, done, time.monotonic())
+        ticket.original = None if job.descriptor is None else os.dup(job.descriptor)
         self._tickets.add(ticket)
         return ticket
 

@@ -15,6 +15,7 @@ from typing import Any
 from transforms.worker import OUT_OF_MEMORY, PREFIX, empty
 
 LARGEST_HEADER = 1024 * 1024
+AT_ONCE = 96 * 1024  # bytes that are read of a socket: most replies whole
 
 # What the kernel's memory killer and people send. Everything else that ends a worker, its own work has done.
 OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
@@ -71,7 +72,7 @@ class Worker:
     ) -> None:
         self.folder, self.doing = folder, ""
         self.base = 0  # bytes that it had in memory when it was ready
-        self._largest_body, self._why = largest_body, ""
+        self._largest_body, self._why, self._read = largest_body, "", b""
         self._loop = asyncio.get_running_loop()
         self.leaving: asyncio.Future[None] = self._loop.create_future()  # done when it is to take no more work
         self.ended: asyncio.Future[int] = self._loop.create_future()  # its exit status, as subprocess tells it
@@ -194,17 +195,20 @@ class Worker:
             raise WorkerLied("a header that is not JSON") from error
         if not isinstance(header, dict):
             raise WorkerLied("a header that is not an object")
-        return header, bytes(await self._exactly(body_size))
+        return header, await self._exactly(body_size)
 
-    async def _exactly(self, size: int) -> bytearray:
-        data = bytearray(size)
-        view, got = memoryview(data), 0
+    async def _exactly(self, size: int) -> bytes:
+        """So many bytes; what comes with them is kept for the next time."""
+        parts, got = [self._read], len(self._read)
         while got < size:
-            part = await self._loop.sock_recv_into(self._sock, view[got:])
+            part = await self._loop.sock_recv(self._sock, max(AT_ONCE, size - got))
             if not part:
                 raise WorkerEnded
-            got += part
-        return data
+            parts.append(part)
+            got += len(part)
+        data = b"".join(parts)
+        self._read = data[size:]
+        return data[:size]
 
 
 def _wake(waiting: asyncio.Future[None]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from proxy.failures import WorkFailed
 from proxy.workers.process import Worker, WorkerLied
 from transforms.errors import Refusal
-from transforms.worker import aside_of, frame, refusal_from_fields
+from transforms.worker import as_json, aside_of, framed, joined, refusal_from_fields
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ class Reply:
     rss: int
     peak: int
     base: int = 0
+    state: tuple[int, int] | None = None
+    """Of the original when the work was done: nanoseconds of its last change, and its size."""
 
 
 @dataclass(eq=False)
@@ -71,7 +73,7 @@ class Ticket:
     result: Path
     done: asyncio.Future[Reply]
     joined: float
-    original: int | None  # a descriptor of its own
+    original: int | None = None  # a descriptor of its own
     patience: asyncio.TimerHandle | None = None
     queued: float = 0.0
     finish_by: float = 0.0  # set when work begins; a second try has what the first one left
@@ -79,10 +81,14 @@ class Ticket:
     worker: Worker | None = None  # while it runs
     told: bool = False  # of a file beside the result
 
+    def __post_init__(self) -> None:
+        self._payload = as_json(self.job.payload)  # what JSON cannot carry is told to the caller
+
     def order(self) -> bytes:
         """What the worker is told, as it goes over the socket."""
+        order = {"id": self.number, "result": str(self.result)}
         more = self.job.late() if self.job.late else {}
-        return frame({"id": self.number, "job": {**self.job.payload, **more}, "result": str(self.result)})
+        return framed(joined(as_json(order), b'{"job":' + joined(self._payload, as_json(more)) + b"}"))
 
     def put_aside(self, header: Mapping[str, Any]) -> None:
         """Pass on a file that the worker has left beside the result; raises WorkerLied where that cannot be."""
@@ -104,7 +110,7 @@ class Ticket:
 
     def drop_aside(self) -> None:
         """Remove a file beside the result that was begun and not told of."""
-        if self.job.aside:
+        if self.job.aside and not self.told:
             discard(aside_of(self.result))
 
     def release(self) -> None:
@@ -128,16 +134,24 @@ class Ticket:
         """What a worker says, and the bytes of memory that it holds; raises WorkerLied for what is no reply to this."""
         match header:
             case {"id": self.number, "cpu": float(cpu), "rss": int(rss), "peak": int(peak), **said}:
+                state = _state(said)
                 match said:
                     case {"meta": dict(meta), "file": int(size)} if _is_file(self.result, size):
-                        return Reply(meta, self.result, self.queued, worked, cpu, rss, peak, base), rss
+                        return Reply(meta, self.result, self.queued, worked, cpu, rss, peak, base, state), rss
                     case {"meta": dict(meta)} if "file" not in said:
-                        return Reply(meta, body, self.queued, worked, cpu, rss, peak, base), rss
+                        return Reply(meta, body, self.queued, worked, cpu, rss, peak, base, state), rss
                     case {"refusal": dict(carried)} if refusal := refusal_from_fields(carried):
                         return refusal, rss
                     case {"failure": str(kind)}:
                         return WorkFailed(f"the work failed ({kind[:100]})"), rss
         raise WorkerLied("what is no reply to this")
+
+
+def _state(said: Mapping[str, Any]) -> tuple[int, int] | None:
+    match said:
+        case {"state": [int(changed), int(size)]}:
+            return changed, size
+    return None
 
 
 def _is_file(path: Path, size: int) -> bool:

@@ -1,6 +1,6 @@
 """What is known of an original before any pixel is decoded."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 # EXIF orientations whose picture lies on its side.
@@ -39,7 +39,7 @@ class Header:
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON values; `from_dict` is its inverse."""
-        return asdict(self)
+        return dict(vars(self))
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
