@@ -22,7 +22,8 @@ RULES: dict[str, set[str]] = {
     "proxy.app": {"*"},
     "proxy.site": {  # a part of it
         "proxy.caching", "proxy.clients", "proxy.cors", "proxy.origins", "proxy.pages", "proxy.purging",
-        "proxy.reading", "proxy.record", "proxy.rendition", "proxy.settings", "proxy.sources", "proxy.wire", "signing", "transforms",
+        "proxy.reading", "proxy.record", "proxy.rendition", "proxy.settings", "proxy.sources", "proxy.wire",
+        "signing", "transforms",
     },
     "proxy.origins": {"proxy.s3", "proxy.settings", "proxy.sources"},  # another
     "proxy.together": {  # another

@@ -125,7 +125,7 @@ async def test_an_original_that_is_near_is_looked_into_once_and_asked_of_later(p
         assert (header.kind, header.width, record.size) == ("png", 60, (place.root / "a.png").stat().st_size)
         assert (near.looked, near.asked) == (1, 0)
     assert place.store.stats().entries == 0  # to read it again costs less than to find it
-    place.clock.now += RECHECKED_AFTER + 0.1
+    place.clock.now += Recheck().every + 0.1
     assert (await place.records.find(place.mounted())).version == record.version
     assert (near.looked, near.asked) == (1, 1)
 
