@@ -17,7 +17,7 @@ from signing import Signer
 from tests.edging import configured
 
 KEY = "the key of a fleet that lives for minutes"
-TOKEN = "the token of a fleet that lives for minutes"
+TOKEN = "the-token-of-a-fleet-that-lives-for-minutes"
 RECHECK = 1
 """Seconds after which a front asks the originals' place again."""
 AGES = {"max_age": 1, "shared_max_age": 3, "stale_while_revalidate": 5, "stale_if_error": 120}
