@@ -21,7 +21,7 @@ LONGEST, TRIES = 10.5, 3
 ADDED, MORE = 20.0, 1.2
 """What those who ask for something else may notice at the 99th percentile: milliseconds, or a share."""
 TOGETHER, HEALTHY = 4, 5000
-"""Originals of the failing place that are asked for together; originals of the other."""
+"""Originals of the failing place that are asked for, one alone, then the others; originals of the other."""
 SETTLES = 3.0
 """Seconds after which a place that is well again is asked again: longer than its breaker is open."""
 HELD, NEVER = "held.jpg", 3600.0
@@ -47,7 +47,7 @@ def _hotel(_: Script) -> Script:
     return Script(b"<html>Welcome to the hotel's network</html>", fields={"Content-Type": "text/html"})
 
 
-SLOW = frozenset({504})
+SLOW, LEFT_ALONE = frozenset({504}), frozenset({502})
 KINDS: Mapping[str, Mapping[str, Kind]] = {
     "refuses": {
         "500": _error(500, "InternalError"),
@@ -76,6 +76,8 @@ class Tried:
 
     name: str
     statuses: set[int] = field(default_factory=set)
+    later: set[int] = field(default_factory=set)
+    """When it may have been left alone, since it had failed too often."""
     slowest: float = 0.0
     tries: int = 0
     stale: bool = False
@@ -84,12 +86,13 @@ class Tried:
     def said(self) -> str:
         """In a few words."""
         rest = "" if self.stale and self.healed else f" (stale {self.stale}, well again {self.healed})"
-        return f"{self.name}: {'/'.join(map(str, sorted(self.statuses)))} in {self.slowest:.1f} s, {self.tries}x{rest}"
+        return f"{self.name}: {'/'.join(map(str, sorted(self.statuses | self.later)))} in {self.slowest:.1f} s, {self.tries}x{rest}"
 
     def well(self, kind: Kind) -> bool:
         """Whether it is as it should be."""
         in_bounds = self.slowest <= LONGEST and self.tries <= TRIES
-        return self.statuses <= kind.statuses and in_bounds and self.stale and self.healed
+        true = self.statuses <= kind.statuses and self.later <= kind.statuses | LEFT_ALONE
+        return true and in_bounds and self.stale and self.healed
 
 
 def of(group: str) -> Callable[[Ground], Awaitable[Finding]]:
@@ -165,10 +168,11 @@ async def _one(front: Front, site: Origin, tried: Tried, bucket: str, held: byte
     await asyncio.sleep(1.5)  # what was held is not asked for again before
     answer = await _asked(front, f"/w_50/{bucket}/{HELD}")
     tried.stale = held is None or (answer.status == 200 and answer.body == held)
-    paths = [f"/w_{width}/{bucket}/{number}.jpg" for number in range(TOGETHER) for width in (50, 70)]
-    for answer in await asyncio.gather(*(_asked(front, path) for path in paths)):
-        tried.statuses.add(answer.status)
-        tried.slowest = max(tried.slowest, answer.seconds)
+    for numbers in ([0], range(1, TOGETHER)):
+        paths = [f"/w_{width}/{bucket}/{number}.jpg" for number in numbers for width in (50, 70)]
+        for answer in await asyncio.gather(*(_asked(front, path) for path in paths)):
+            (tried.statuses if numbers == [0] else tried.later).add(answer.status)
+            tried.slowest = max(tried.slowest, answer.seconds)
     keys = [f"/{bucket}/{number}.jpg" for number in range(TOGETHER)]
     tried.tries = max(site.count(key, method) for key in keys for method in ("HEAD", "GET"))
     return tried

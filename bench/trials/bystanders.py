@@ -70,7 +70,7 @@ async def bystanders(
                     connection = connection or await Http.open(port)
                     answer = await connection.ask(path)
                 tally.answers.append((asked, answer.status, time.monotonic() - asked))
-                if answer.fields.get("connection") == "close":
+                if connection and answer.fields.get("connection") == "close":
                     connection.close()
                     connection = None
             except ERRORS:
@@ -94,7 +94,7 @@ async def _unless_closed(connection: Http, path: str) -> Answer | None:
     try:
         return await connection.ask(path)
     except (ConnectionError, asyncio.IncompleteReadError) as error:
-        if connection.begun or getattr(error, "partial", b""):
+        if connection.begun or (isinstance(error, asyncio.IncompleteReadError) and error.partial):
             raise
         return None
 
