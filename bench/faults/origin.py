@@ -86,7 +86,8 @@ class Tried:
     def said(self) -> str:
         """In a few words."""
         rest = "" if self.stale and self.healed else f" (stale {self.stale}, well again {self.healed})"
-        return f"{self.name}: {'/'.join(map(str, sorted(self.statuses | self.later)))} in {self.slowest:.1f} s, {self.tries}x{rest}"
+        statuses = "/".join(map(str, sorted(self.statuses | self.later)))
+        return f"{self.name}: {statuses} in {self.slowest:.1f} s, {self.tries}x{rest}"
 
     def well(self, kind: Kind) -> bool:
         """Whether it is as it should be."""

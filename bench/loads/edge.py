@@ -3,8 +3,9 @@
 import asyncio
 from statistics import median
 
+from bench.hot import static
 from bench.load import Http
-from bench.serving import nginx, pinned
+from bench.serving import pinned
 from bench.trials.finding import Finding
 from bench.trials.fleet import Fleet
 from bench.trials.ground import Ground
@@ -29,10 +30,7 @@ async def kept(ground: Ground) -> Finding:
         await asyncio.to_thread(fleet.bucket().put_object, Bucket=BUCKET, Key="originals/1.jpg", Body=original)
         path = fleet.signer.url("1.jpg", STEPS)
         body = await _asked(fleet.port, path)
-        static = ground.folder / "static"
-        static.mkdir()
-        (static / "body.jpg").write_bytes(body)
-        with nginx(static, core=0) as port:
+        with static(body) as port:
             address = f"http://127.0.0.1:{fleet.port}{path}"
             await wrk(address, [], 1, CLIENTS)
             before = fleet.count("darkroom_requests_total")
