@@ -25,7 +25,7 @@ NEW, MISSING = 0.3, 0.02
 async def mixed(ground: Ground) -> Finding:
     """Ten thousand: hits, new sizes, formats, originals that are missing; caches so small that they are soon full."""
     curves: dict[str, list[Point]] = {}
-    statuses: Counter[int] = Counter()
+    statuses: Counter[str] = Counter()
     names = sorted(path.relative_to(ground.originals).as_posix() for path in ground.originals.rglob("*.*"))
     wishes = _wishes(names, max(200, round(REQUESTS * ground.scale)))
     caches = {"memory_bytes": "8MiB", "cache_bytes": "64MiB"}
@@ -37,17 +37,20 @@ async def mixed(ground: Ground) -> Finding:
             looking.cancel()
             with suppress(asyncio.CancelledError):
                 await looking
-    late = {name: points[len(points) // 2 :] for name, points in curves.items() if len(points) > 4}
-    slope = grown(late["front"])
-    workers = {name: median(mb for _, mb in points) for name, points in late.items() if name != "front"}
-    wrong = {status: count for status, count in statuses.items() if status not in (200, 404)}
-    minutes = curves["front"][-1][0] / 60
+    seconds = curves["front"][-1][0]
+    late = {name: [point for point in points if point[0] >= seconds / 2] for name, points in curves.items()}
+    whole = {name: points for name, points in late.items() if len(points) >= 0.9 * len(late["front"])}
+    workers = {name: (median(mb for _, mb in points), grown(points)) for name, points in sorted(whole.items())}
+    held, slope = workers.pop("front")
+    most = max(median(mb for _, mb in points) for name, points in late.items() if name != "front" and points)
+    wrong = statuses.total() - statuses["200"] - statuses["404"]
     return Finding(
-        f"L8 {statuses.total()} mixed requests, {CLIENTS} clients, {minutes:.1f} min",
+        f"L8 {statuses.total()} mixed requests, {CLIENTS} clients, {seconds / 60:.1f} min",
         f"none but 200 and 404; in the last half the front +{SLOPE} MB/min, a worker {WORKER:.0f} MB",
-        f"{dict(sorted(statuses.items()))}; front {median(mb for _, mb in late['front']):.0f} MB, {slope:+.2f} MB/min; "
-        + ", ".join(f"{name} {mb:.0f} MB {grown(late[name]):+.1f}/min" for name, mb in sorted(workers.items())),
-        not wrong and slope <= SLOPE and max(workers.values()) <= WORKER,
+        f"{', '.join(f'{count} x {status}' for status, count in statuses.most_common())}; "
+        f"front {held:.0f} MB, {slope:+.2f} MB/min; {len(curves) - 1} workers, {most:.0f} MB at most, who stayed "
+        + ", ".join(f"{mb:.0f} MB {growth:+.1f}/min" for mb, growth in workers.values()),
+        not wrong and slope <= SLOPE and most <= WORKER,
     )
 
 
@@ -69,8 +72,10 @@ def _wishes(names: Sequence[str], many: int) -> Iterator[str]:
         yield f"/f_{form}/{name}" if form == "json" else f"/f_{form},w_{width}/{name}"
 
 
-async def _client(port: int, wishes: Iterator[str], statuses: Counter[int]) -> None:
+async def _client(port: int, wishes: Iterator[str], statuses: Counter[str]) -> None:
     connection = await Http.open(port, ACCEPT)
     for path in wishes:
-        statuses[(await connection.ask(path)).status] += 1
+        answer = await connection.ask(path)
+        code = answer.fields.get("x-error", "").partition(";")[0]
+        statuses[f"{answer.status} {code}" if code and answer.status != 404 else str(answer.status)] += 1
     connection.close()

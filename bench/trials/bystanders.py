@@ -66,6 +66,7 @@ async def bystanders(
                 answer = await _unless_closed(connection, path) if connection and again else None
                 if answer is None:
                     if connection and again:
+                        connection.close()
                         tally.again, connection = tally.again + 1, None
                     connection = connection or await Http.open(port)
                     answer = await connection.ask(path)
@@ -75,6 +76,8 @@ async def bystanders(
                     connection = None
             except ERRORS:
                 tally.answers.append((asked, 0, time.monotonic() - asked))
+                if connection:
+                    connection.close()
                 connection = None
                 await asyncio.sleep(0.05)
             await asyncio.sleep(pause * (0.5 + chance.random()))
