@@ -105,9 +105,9 @@ class Rude:
 )
 async def test_who_asks_again_does_so_where_nothing_had_come(path: str, again: bool, failed: bool) -> None:
     rude = Rude(asyncio.Event())
-    async with await asyncio.start_server(rude.serve, LOCAL, 0) as server:
-        async with bystanders(server.sockets[0].getsockname()[1], [path], 1, 0.0, again=again) as tally:
-            await rude.third.wait()
+    server = await asyncio.start_server(rude.serve, LOCAL, 0)
+    async with server, bystanders(server.sockets[0].getsockname()[1], [path], 1, 0.0, again=again) as tally:
+        await rude.third.wait()
     assert (tally.failed > 0) is failed
     assert (tally.again > 0) is (again and not failed)
 

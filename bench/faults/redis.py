@@ -125,9 +125,13 @@ def _with_redis(ground: Ground, name: str) -> Iterator[_Pair]:
     program, port = redis_server(ground.folder / f"redis-{name}")
     address = f"redis://127.0.0.1:{port}/0"
     results = ["memory:", "disk:", f"{address}?bodies=64KiB"]
+    folder = ground.folder / f"{name}-originals"
+    folder.mkdir()
+    # What a picture costs is not asked here: one that costs little shows best what Redis adds.
+    (folder / "1.jpg").write_bytes(ground.small)
     program.start()
     try:
-        with serving(ground, name, redis=address, results=results, workers=1) as front:
+        with serving(ground, name, redis=address, results=results, mounts=str(folder), workers=1) as front:
             yield _Pair(front.port, program, port)
     finally:
         program.kill()
@@ -150,4 +154,4 @@ def _found(kind: str, tally: Tally, usual: Tally, windows: Sequence[tuple[float,
 
 
 def _cold(number: int) -> str:
-    return f"/w_{40 + number % 600},q_{1 + number // 600 % 100}/cats/1.jpg"
+    return f"/w_{40 + number % 600},q_{1 + number // 600 % 100}/1.jpg"
