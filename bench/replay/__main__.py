@@ -20,9 +20,11 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import psutil
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from bench.faults.disk import fill, small_disk
+from bench.load import Http
 from bench.replay.chaos import Fault, again_and_again, wreak
 from bench.replay.clients import Seen, browse
 from bench.replay.codes import Said, drawn
@@ -35,7 +37,12 @@ from bench.trials.services import BUCKET
 ORIGINALS, CLIENTS = 120, 24
 SLACK = 3.0
 """Seconds beyond all ages: for a machine that is busy with everything else."""
-PROMISE = RECHECK + AGES["shared_max_age"] + AGES["stale_while_revalidate"] + SLACK
+HELD = AGES["shared_max_age"] + AGES["stale_while_revalidate"]
+"""Seconds for which nginx may keep what it has."""
+PROMISE = RECHECK + AGES["stale_while_revalidate"] + AGES["shared_max_age"] + HELD + SLACK
+"""What a front believes of the original, how long it keeps an answer at hand, and how long nginx keeps it then."""
+FOLLOWS = 7.0
+"""Seconds within which other fronts, nginx, and what was on its way to nginx, have followed a purge."""
 OVERWRITES_EVERY, PURGED_AFTER, KILLS_EVERY = 0.7, 0.5, 7.0
 
 
@@ -49,6 +56,8 @@ class Writer:
         self.held = asyncio.Event()
         """Set while originals can be written."""
         self.held.set()
+        self.idle = asyncio.Event()
+        """Set while nothing is being written or purged."""
 
     async def write(self, identity: int) -> None:
         """The next version of an original."""
@@ -69,9 +78,16 @@ class Writer:
             self.refused.append(str(error))
             return
         if told.get("state") == "done":
-            self._ledger.purge(identity, Span(start, time.monotonic()))
+            self._ledger.purge(identity, Span(start, time.monotonic() + FOLLOWS))
         else:
             self.refused.append(json.dumps(told)[:200])
+        await self.visit(identity)
+
+    async def visit(self, identity: int) -> None:
+        """Look at an original, as whoever has replaced it does: what nobody has asked for, an outage can hide."""
+        connection = await Http.open(self._fleet.port)
+        await connection.ask(self._fleet.signer.url(name(identity), "f_jpg,w_64"))
+        connection.close()
 
     async def work(self, until: asyncio.Event) -> None:
         """Overwrite one after the other, popular ones more often, and purge half of them."""
@@ -79,10 +95,14 @@ class Writer:
         while not until.is_set():
             await self.held.wait()
             identity = chance.choices(range(ORIGINALS), weights)[0]
-            with suppress(Exception):
+            self.idle.clear()
+            try:
                 await self.write(identity)
                 if chance.random() < PURGED_AFTER:
                     await self.purge(identity)
+            except (OSError, BotoCoreError, ClientError, asyncio.IncompleteReadError) as error:
+                self.refused.append(repr(error))
+            self.idle.set()
             await asyncio.sleep(OVERWRITES_EVERY)
 
 
@@ -111,14 +131,15 @@ def timetable(fleet: Fleet, ledger: Ledger, writer: Writer, disk: Path) -> list[
 
     async def s3_gone() -> None:
         writer.held.clear()
-        await asyncio.sleep(1)  # what is just being written
+        await writer.idle.wait()
         down.append(time.monotonic())
         fleet.s3.kill()
 
     async def s3_back() -> None:
         await asyncio.to_thread(fleet.s3.start)
-        # A breaker may be open for two seconds more, and what was promised meanwhile holds.
-        ledger.outages.append(Span(down.pop(), time.monotonic() + 5))
+        # Until fronts try it again: a purge before that would leave them with nothing to show.
+        await asyncio.sleep(5)
+        ledger.outages.append(Span(down.pop(), time.monotonic()))
         writer.held.set()
 
     async def upgrade() -> None:
@@ -127,6 +148,8 @@ def timetable(fleet: Fleet, ledger: Ledger, writer: Writer, disk: Path) -> list[
         await asyncio.to_thread(fleet.fronts[1].start)
 
     async def crash() -> None:
+        # Which paths it has answered is lost with it: nginx keeps those for as long as they hold.
+        ledger.untold.append(Span(time.monotonic() - PROMISE, time.monotonic() + PROMISE))
         fleet.fronts[2].kill()
 
     async def come_back() -> None:
@@ -174,6 +197,7 @@ async def replay(folder: Path, minutes: float, say: Callable[[str], None]) -> tu
             writer = Writer(fleet, ledger)
             for identity in range(ORIGINALS):
                 await writer.write(identity)
+                await writer.visit(identity)
 
             def path(identity: int, steps: str) -> str:
                 return fleet.signer.url(name(identity), steps, expires=random.randrange(60, 100_000))
@@ -225,7 +249,7 @@ def main() -> int:
     console.print(f"{sum(seen.statuses.values())} pictures through nginx, statuses {dict(seen.statuses)}")
     console.print(f"{rest}; p99 {percentile(seen.seconds, 0.99) * 1000:.0f} ms; {dict(seen.outcomes)}")
     for title, lines in (("wrong", seen.wrong), ("failed", seen.failed)):
-        console.print(f"{len(lines)} {title}", *lines[:20], sep="\n  ", markup=False)
+        console.print(f"{len(lines)} {title}", *lines[:12], sep="\n  ", markup=False, soft_wrap=True)
     return 1 if seen.wrong or seen.failed else 0
 
 

@@ -28,6 +28,7 @@ class Seen:
     wrong: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
     bodies: dict[str, str] = field(default_factory=dict)
     """Digest of the body by path and strong ETag."""
 
@@ -35,15 +36,15 @@ class Seen:
         """Judge one answer."""
         self.statuses[answer.status] += 1
         self.seconds.append(answer.seconds)
-        self.outcomes[answer.fields.get("x-cache", "") or "none"] += 1
+        self.outcomes[answer.fields.get("cache-status", "none")] += 1
         if answer.status != 200:
-            self.failed.append(f"{answer.status} for {path}: {answer.body[:160]!r}")
+            self.failed.append(f"{asked.start - self.began:.1f} s: {answer.status} for {path}: {answer.body[:160]!r}")
             return
         try:
             if fault := ledger.fault(identity, read(answer.body), asked):
-                self.wrong.append(f"{fault} ({path}, {answer.fields})")
+                self.wrong.append(f"{asked.start - self.began:.1f} s: {fault} ({path}, {answer.fields})")
         except Unreadable as error:
-            self.wrong.append(f"{error} ({path})")
+            self.wrong.append(f"{asked.start - self.began:.1f} s: {error} ({path})")
         etag = answer.fields.get("etag", "")
         if etag and not etag.startswith("W/"):
             digest = hashlib.sha256(answer.body).hexdigest()
@@ -68,7 +69,7 @@ async def browse(
                 connection = await Http.open(port, accept)
             answer = await connection.ask(asked_for)
         except (OSError, asyncio.IncompleteReadError) as error:
-            seen.failed.append(f"{error!r} for {asked_for}")
+            seen.failed.append(f"{start - seen.began:.1f} s: {error!r} for {asked_for}")
             connection = None
             continue
         seen.look(asked_for, identity, answer, Span(start, time.monotonic()), ledger)

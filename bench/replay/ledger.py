@@ -27,6 +27,8 @@ class Ledger:
     written: dict[int, dict[int, Span]] = field(default_factory=lambda: defaultdict(dict))
     purged: dict[int, list[Span]] = field(default_factory=lambda: defaultdict(list))
     outages: list[Span] = field(default_factory=list)
+    untold: list[Span] = field(default_factory=list)
+    """When a purge may not reach nginx, since a front has died that knew what was there."""
 
     def write(self, said: Said, span: Span) -> None:
         """A version was written; it may have been seen from the span's start on, and must have been from its end."""
@@ -54,10 +56,18 @@ class Ledger:
         allowed = 0
         for version, span in self.written[identity].items():
             aged = now - span.end - self._down(span.end, now) > self.promise
-            purged = any(span.end <= purge.start and purge.end <= now for purge in self.purged[identity])
+            purged = any(span.end <= purge.start and purge.end <= now for purge in self._strict(identity))
             if aged or purged:
                 allowed = max(allowed, version)
         return allowed
+
+    def _strict(self, identity: int) -> list[Span]:
+        """Purges of an original that have reached everybody."""
+        return [
+            purge
+            for purge in self.purged[identity]
+            if not any(purge.start < span.end and span.start < purge.end for span in self.untold)
+        ]
 
     def _down(self, start: float, end: float) -> float:
         """Seconds of outages within a span."""
