@@ -119,10 +119,10 @@ async def _tried(ground: Ground, group: str, kinds: Mapping[str, Kind]) -> Findi
         for bucket in buckets.values():
             site.scripts[f"/{bucket}/{HELD}"] = good
         truth = {
-            name: (await _asked(front, f"/w_50/{buckets[name]}/{HELD}")).body
-            for name, kind in kinds.items()
-            if kind.does
+            name: (await _asked(front, f"/w_50/{buckets[name]}/{HELD}")).body for name, way in kinds.items() if way.does
         }
+        for one in (front, beside):
+            await _asked(one, "/w_50/well/0.jpg")
 
         def path() -> str:
             return f"/w_60/well/{next(numbers) % HEALTHY}.jpg"
@@ -131,21 +131,22 @@ async def _tried(ground: Ground, group: str, kinds: Mapping[str, Kind]) -> Findi
             bystanders(front.port, path, clients=2, pause=0.1) as tally,
             bystanders(beside.port, path, clients=2, pause=0.1) as usual,
         ):
-            began = time.monotonic()
-            for name, kind in kinds.items():
+            for name, way in kinds.items():
                 for key in (HELD, *(f"{number}.jpg" for number in range(TOGETHER))):
-                    site.scripts[f"/{buckets[name]}/{key}"] = kind.does(good) if kind.does else good
+                    site.scripts[f"/{buckets[name]}/{key}"] = way.does(good) if way.does else good
             tried = await asyncio.gather(
                 *(_one(front, site, Tried(name), buckets[name], truth.get(name)) for name in kinds)
             )
-            await asyncio.sleep(max(0.0, began + seconds - time.monotonic()))
+            failing_paths = [f"/w_50/{bucket}/{number}.jpg" for bucket in failing for number in range(TOGETHER)]
+            async with bystanders(front.port, failing_paths, clients=4, pause=0.1):
+                await asyncio.sleep(seconds)
         halves = _others(ground.folder / "front" / "cache" / "originals", good.body)
         for script in site.scripts:
             site.scripts[script] = good
         await asyncio.sleep(SETTLES)
-        for one in tried:
-            again = [await _asked(front, f"/w_50/{buckets[one.name]}/{number}.jpg") for number in range(TOGETHER)]
-            one.healed = one.name not in truth or all(answer.body == truth[one.name] for answer in again)
+        for known in tried:
+            again = [await _asked(front, f"/w_50/{buckets[known.name]}/{number}.jpg") for number in range(TOGETHER)]
+            known.healed = known.name not in truth or all(answer.body == truth[known.name] for answer in again)
     return _found(group, tried, tally, usual, halves)
 
 
