@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PORT ?= 8300
 
-.PHONY: setup run test lint docs lock bench soak clean
+.PHONY: setup run test lint docs lock bench faults loads soak clean
 
 setup: .venv/ready
 
@@ -38,6 +38,14 @@ lock:
 bench: setup
 	./tests/system-packages
 	$(BIN)/python -m bench
+
+faults: setup
+	./tests/system-packages
+	$(BIN)/python -m bench.faults --page
+
+loads: setup
+	./tests/system-packages
+	$(BIN)/python -m bench.loads --page
 
 soak: setup
 	DARKROOM_SOAK=10 $(BIN)/python -m pytest -s tests/test_faults.py tests/test_workers.py tests/test_pressure.py

@@ -52,9 +52,9 @@ async def _beside_nginx(setting: Setting) -> list[tuple[Row, list[float]]]:
         settings = {"DARKROOM_KEYS": secret}
         pid, port = stack.enter_context(darkroom_process(names.folder, "--cache", cache, core=0, settings=settings))
         hit = await asyncio.to_thread(forty_kilobytes, port, Signer(secret), names.name(setting.inputs["12mp"]))
-        static = stack.enter_context(_static(hit.body))
-        tag = request(static, "/body.jpg")[1]
-        ours, theirs = f"http://127.0.0.1:{port}{hit.path}", f"http://127.0.0.1:{static}/body.jpg"
+        beside = stack.enter_context(static(hit.body))
+        tag = request(beside, "/body.jpg")[1]
+        ours, theirs = f"http://127.0.0.1:{port}{hit.path}", f"http://127.0.0.1:{beside}/body.jpg"
         for what, own, other in (
             (f"hit of {len(hit.body) / 1000:.0f} KB", [], []),
             ("304", [f"If-None-Match: {hit.etag}"], [f"If-None-Match: {tag}"]),
@@ -109,7 +109,7 @@ async def _beside_work(setting: Setting) -> list[tuple[Row, list[float]]]:
 
 
 @contextmanager
-def _static(body: bytes) -> Iterator[int]:
+def static(body: bytes) -> Iterator[int]:
     """nginx with one file on one core; yields its port."""
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
         Path(folder, "body.jpg").write_bytes(body)

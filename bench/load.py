@@ -37,6 +37,8 @@ class Http:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fields: str) -> None:
         self._reader, self._writer, self._fields = reader, writer, fields
+        self.begun = False
+        """Whether the header of the last answer has come."""
 
     @classmethod
     async def open(cls, port: int, accept: str = "*/*") -> "Http":
@@ -46,9 +48,10 @@ class Http:
 
     async def ask(self, what: str) -> Answer:
         """GET a path."""
-        started = time.perf_counter()
+        started, self.begun = time.perf_counter(), False
         self._writer.write(f"GET {what} HTTP/1.1\r\n{self._fields}\r\n".encode())
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        self.begun = True
         pairs = (line.partition(":") for line in head[1:] if line)
         fields = {name.lower(): value.strip() for name, _, value in pairs}
         if "content-length" in fields:

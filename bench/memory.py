@@ -28,7 +28,7 @@ async def compare(setting: Setting) -> Comparison:
     """RSS of each worker while `setting.pictures` different pictures are made."""
     curves: dict[str, list[Point]] = {}
     with fresh(setting.out) as names, OURS.start(setting.out, names.folder) as server:
-        looking = asyncio.create_task(_look(server.pid, curves))
+        looking = asyncio.create_task(look(server.pid, curves))
         async with watched(server.pid) as spent:
             wishes = (server.ask_for(wish, name) for wish, name in mixed(setting, names))
             counted = await drive(server.connect, wishes, CLIENTS, float("inf"))
@@ -63,7 +63,8 @@ def rows(curves: Mapping[str, list[Point]], pictures: int) -> Iterator[Row]:
     yield Row("front, at the end", "MB", (curves["front"][-1][1],))
 
 
-async def _look(pid: int, curves: dict[str, list[Point]]) -> None:
+async def look(pid: int, curves: dict[str, list[Point]]) -> None:
+    """Add the memory of a front and of each worker to its curve, in seconds and MB, until cancelled."""
     started, workers = time.monotonic(), dict[int, str]()
     while True:
         for process in family(pid):

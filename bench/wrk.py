@@ -18,6 +18,8 @@ class Said:
     rate: float
     p50: float
     p99: float
+    errors: int = 0
+    """Connections that could not be made, broke, or waited two seconds in vain."""
 
 
 async def wrk(url: str, fields: Sequence[str], seconds: float, connections: int) -> Said:
@@ -37,4 +39,6 @@ def read(text: str) -> Said:
     half, most = times[50], times[99]
     if not rate or not half or not most or "Non-2xx" in text:
         raise RuntimeError(text)
-    return Said(float(rate[1]), float(half[1]) * UNITS[half[2]], float(most[1]) * UNITS[most[2]])
+    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    errors = sum(map(int, broken.groups())) if broken else 0
+    return Said(float(rate[1]), float(half[1]) * UNITS[half[2]], float(most[1]) * UNITS[most[2]], errors)

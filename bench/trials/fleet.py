@@ -6,13 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
 from bench.serving import answers, free_port
 from bench.trials.fronts import ROOT, front, metric
 from bench.trials.programs import Program
-from bench.trials.services import AWS, BUCKET, redis_server, s3_server
+from bench.trials.services import AWS, BUCKET, bucket_at, redis_server, s3_server
 from signing import Signer
 from tests.edging import configured
 
@@ -89,15 +86,7 @@ class Fleet:
 
     def bucket(self) -> Any:
         """A client of the S3 server, for whoever writes originals."""
-        config = Config(signature_version="s3v4", s3={"addressing_style": "path"}, retries={"max_attempts": 5})
-        return boto3.client(
-            "s3",
-            endpoint_url=self.endpoint,
-            region_name=AWS["AWS_DEFAULT_REGION"],
-            aws_access_key_id=AWS["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=AWS["AWS_SECRET_ACCESS_KEY"],
-            config=config,
-        )
+        return bucket_at(self.endpoint)
 
 
 def _settings(endpoint: str, redis_port: int, private: int) -> dict[str, object]:

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyvips
+
 from bench.trials.fronts import front, metric
 from bench.trials.programs import Program
 from transforms.samples import make_samples
@@ -17,6 +19,8 @@ class Ground:
     folder: Path
     scale: float
     say: Callable[[str], None]
+    samples: Path
+    """Where sample pictures are put, for all trials of a run."""
 
     def times(self, whole: int) -> int:
         """How often, of what a whole run would do."""
@@ -25,10 +29,16 @@ class Ground:
     @property
     def originals(self) -> Path:
         """A folder of sample pictures."""
-        folder = self.folder / "originals"
-        if not folder.exists():
-            make_samples(folder)
-        return folder
+        if not self.samples.exists():
+            make_samples(self.samples)
+        return self.samples
+
+    @property
+    def small(self) -> bytes:
+        """A JPEG of some dozen kilobytes, which is soon fetched and soon read."""
+        image = pyvips.Image.thumbnail(str(self.originals / "cats" / "1.jpg"), 480)
+        data: bytes = image.jpegsave_buffer(Q=80, keep="none")
+        return data
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,10 @@ def run(program: str, about: str, trials: Mapping[str, Sequence[Trial]], page: P
     if unknown := set(given.names) - set(trials):
         asked.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(trials)}")
     console, findings = Console(), []
-    for name in given.names or trials:
-        for trial in trials[name]:
+    with tempfile.TemporaryDirectory(prefix="darkroom-samples-") as samples:
+        for trial in (trial for name in given.names or trials for trial in trials[name]):
             with tempfile.TemporaryDirectory(prefix="darkroom-trial-") as folder:
-                ground = Ground(Path(folder), given.scale, console.print)
+                ground = Ground(Path(folder), given.scale, console.print, Path(samples, "originals"))
                 findings.append(asyncio.run(_one(trial, ground)))
             console.print(table(findings[-1:]))
     console.print(table(findings))
