@@ -30,6 +30,18 @@ RULES: dict[str, set[str]] = {
         "proxy.addresses", "proxy.coordination", "proxy.herd", "proxy.metrics", "proxy.redis", "proxy.s3",
         "proxy.settings", "proxy.stores",
     },
+    "proxy.machinery": {  # another
+        "structlog", "proxy.budget", "proxy.flights", "proxy.metrics", "proxy.refinement", "proxy.rendering",
+        "proxy.rendition", "proxy.settings", "proxy.stores", "proxy.together", "proxy.workers",
+    },
+    "proxy.forgetting": {  # another
+        "proxy.coordination", "proxy.handlers.tokens", "proxy.metrics", "proxy.purging", "proxy.recent",
+        "proxy.settings", "proxy.stores",
+    },
+    "proxy.telling": {  # another
+        "structlog", "proxy.clients", "proxy.log", "proxy.metrics", "proxy.rendering", "proxy.rendition",
+        "proxy.settings", "proxy.tracing", "proxy.workers", "transforms",
+    },
     "proxy.__main__": {"*"},
     "proxy.commands": {"*"},
     "proxy.console": {"typer", "proxy.settings"},
