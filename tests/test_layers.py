@@ -95,7 +95,7 @@ RULES: dict[str, set[str]] = {
         "cachetools", "proxy.failures", "proxy.negotiation", "proxy.rendition", "proxy.stores", "proxy.tags",
         "transforms",
     },
-    "proxy.shrunk": {"structlog", "proxy.failures", "proxy.stores", "transforms"},
+    "proxy.shrunk": {"structlog", "proxy.failures", "proxy.stats", "transforms"},
     "proxy.rendering": {
         "proxy.rendition", "proxy.shrunk", "proxy.sources", "proxy.stores", "proxy.workers", "transforms",
     },
@@ -116,8 +116,8 @@ RULES: dict[str, set[str]] = {
     "proxy.sources.http": {
         "cachetools", "httpcore", "httpcore2", "idna", "structlog", "proxy.breaker", "proxy.failures", "proxy.sources",
     },
-    "proxy.sources": {"proxy.failures", "proxy.flights", "proxy.s3", "signing"},
-    "proxy.stores": {"cachetools", "structlog", "proxy.breaker", "proxy.redis", "proxy.s3"},
+    "proxy.sources": {"proxy.failures", "proxy.flights", "proxy.s3", "proxy.stats", "signing"},
+    "proxy.stores": {"cachetools", "structlog", "proxy.breaker", "proxy.redis", "proxy.s3", "proxy.stats"},
     "proxy.s3": {"boto3", "botocore", "urllib3", "obstore", "proxy.breaker"},
     "proxy.flights": {"proxy.failures"},
     "proxy.coordination": {"redis", "proxy.redis"},
@@ -131,10 +131,12 @@ RULES: dict[str, set[str]] = {
     "proxy.errors": {"proxy.caching", "proxy.failures", "signing", "transforms"},
     "proxy.failures": {"transforms"},
     "proxy.log": {"structlog"},
-    "proxy.metrics": {"prometheus_client", "proxy.counts"},
+    "proxy.metrics": {"prometheus_client", "proxy.counts", "proxy.stats"},
     "proxy.counts": {"prometheus_client"},
+    "proxy.stats": set(),
     "proxy.settings": {
-        "pydantic", "pydantic_core", "pydantic_settings", "proxy.addresses", "proxy.s3.place", "signing", "transforms",
+        "pydantic", "pydantic_core", "pydantic_settings", "proxy.addresses", "proxy.s3.place", "proxy.sources.mounts",
+        "signing", "transforms",
     },
     "proxy.budget": {"proxy.settings"},
     "proxy.doctor": {

@@ -5,8 +5,9 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from proxy.breaker import Breaker, BreakerOpen
+from proxy.stats import Stats
 from proxy.stores.notices import Notices
-from proxy.stores.result import Closed, Result, Scratch, Stats, Store, Tagged, checked
+from proxy.stores.result import Closed, Result, Scratch, Store, Tagged, checked
 
 WRITERS = 4
 MOST_WAITING = 256

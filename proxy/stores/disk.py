@@ -12,10 +12,11 @@ from errno import EXDEV
 from pathlib import Path
 from typing import TypeVar
 
+from proxy.stats import Stats
 from proxy.stores.disk_entry import Damaged, Stamp, Tail, digest, grow, place, read, remove, write, write_tail
 from proxy.stores.disk_ledger import Ledger, on_disk
 from proxy.stores.notices import Notices
-from proxy.stores.result import FileBody, Result, Scratch, Stats, checked
+from proxy.stores.result import FileBody, Result, Scratch, checked
 
 SHARE = 8
 """An entry may take one part in this many of the store."""

@@ -7,9 +7,10 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from proxy.redis import NotAnswering, RedisClient, Refused
+from proxy.stats import Stats
 from proxy.stores.disk_entry import Damaged, Tail, digest, read_tail, write_tail
 from proxy.stores.notices import Notices
-from proxy.stores.result import FileBody, Result, Scratch, Stats, checked
+from proxy.stores.result import FileBody, Result, Scratch, checked
 
 BODIES = 256 << 10
 """Bytes of the largest body that is kept."""

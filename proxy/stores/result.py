@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from proxy.stats import Stats
+
 JSON: TypeAlias = "Mapping[str, JSON] | Sequence[JSON] | str | int | float | bool | None"
 
 LARGE = 1 << 20
@@ -97,19 +99,6 @@ class Scratch:
         result = self.opened(tags)
         self.path.unlink(missing_ok=True)
         return result.loaded()
-
-
-@dataclass(frozen=True)
-class Stats:
-    """What a store has done since it was opened, and what it holds."""
-
-    hits: int = 0
-    misses: int = 0
-    bytes: int = 0
-    entries: int = 0
-    evictions: int = 0
-    corrupt: int = 0
-    errors: int = 0
 
 
 class Store(Protocol):

@@ -13,9 +13,10 @@ from proxy.s3.bucket import Bucket
 from proxy.s3.errors import Damaged as NotWhole
 from proxy.s3.errors import Missing, S3Error
 from proxy.s3.found import Found
+from proxy.stats import Stats
 from proxy.stores.disk_entry import MAX_META, TRAILER, Damaged, Tail, digest, read_tail, write_tail
 from proxy.stores.notices import Notices
-from proxy.stores.result import LARGE, FileBody, Result, Scratch, Stats, checked
+from proxy.stores.result import LARGE, FileBody, Result, Scratch, checked
 
 LARGEST = 64 << 20
 """Bytes of the largest body that is kept."""

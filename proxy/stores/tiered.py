@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Collection, Sequence
 
+from proxy.stats import Stats
 from proxy.stores.behind import Behind
 from proxy.stores.notices import Notices
-from proxy.stores.result import Closed, Result, Scratch, Stats, Store, Tagged, Touched, checked
+from proxy.stores.result import Closed, Result, Scratch, Store, Tagged, Touched, checked
 
 
 class TieredStore:
