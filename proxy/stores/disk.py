@@ -155,8 +155,7 @@ class DiskStore:
 
     def _keep(self, key: str, result: Result, source: Path | None) -> Stamp | None:
         """Write an entry, out of the file `source` itself where there is one; none when it is not to be kept."""
-        body = result.body
-        length = len(body) if isinstance(body, bytes) else body.length
+        body, length = result.body, result.length
         tail = write_tail(key, Tail(result.meta, result.tags, length, digest(body)))
         size = on_disk(length + len(tail))
         if size > self._most or not self._ledger.enter(key, size, result.tags):

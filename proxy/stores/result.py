@@ -72,6 +72,11 @@ class Result:
     tags: tuple[str, ...] = ()
     tier: str = ""
 
+    @property
+    def length(self) -> int:
+        """Bytes of the body."""
+        return len(self.body) if isinstance(self.body, bytes) else self.body.length
+
     def tagged(self, tags: Collection[str]) -> "Result":
         return replace(self, tags=union(self.tags, tags)) if tags else self
 
@@ -145,6 +150,11 @@ class Closed(Protocol):
     """A store that has something to finish or to give back."""
 
     async def close(self) -> None: ...
+
+
+async def held(given: Result | Scratch, tags: Collection[str]) -> Result:
+    """What a store is given, with these tags, as a result that no store keeps; raises OSError."""
+    return await asyncio.to_thread(given.held, tags) if isinstance(given, Scratch) else given.tagged(tags)
 
 
 def is_key(text: str) -> bool:
