@@ -64,7 +64,7 @@ def serve(
     def read() -> Settings:
         settings = load(overrides, config, os.environ)
         check_exposure(settings)
-        if not settings.mounts:
+        if not settings.mounts and not settings.remote:
             raise SettingsError(
                 "There is nothing to serve: name a folder (darkroom serve ~/Pictures), or set mounts in darkroom.toml."
             )

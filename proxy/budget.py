@@ -84,11 +84,6 @@ class Budget:
         return self.worker_memory + UNTOUCHED
 
     @property
-    def pool_memory(self) -> int:
-        """Bytes of all workers for pictures together."""
-        return self.workers * self.worker_memory
-
-    @property
     def total(self) -> int:
         return self._all_workers + self.spare * SPARE + self.memory_cache + self.front
 

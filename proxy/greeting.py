@@ -31,9 +31,8 @@ def _reached(host: str) -> str:
 
 
 def _places(settings: Settings) -> str:
-    return ", ".join(
-        f"{mount.url} under /{name}" if name else str(mount.url) for name, mount in settings.mounts.items()
-    )
+    mounts = [f"{mount.url} under /{name}" if name else str(mount.url) for name, mount in settings.mounts.items()]
+    return ", ".join([*mounts, *(settings.remote.hosts if settings.remote else ())])
 
 
 def _tries(settings: Settings, base: str) -> list[str]:

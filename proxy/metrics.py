@@ -14,6 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from proxy.counts import Answers, Labels, Metric, Spread, family
+from proxy.stats import Stats
 
 _ANSWER: Final = ("status", "outcome", "format")
 _LATENCIES: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -193,8 +194,8 @@ class Metrics(Collector):
         """
         self._watched.append(read)
 
-    def watch_store(self, tier: str, stats: Callable[[], Any]) -> None:
-        """Show the statistics of a store (`proxy.stores.result.Stats`)."""
+    def watch_store(self, tier: str, stats: Callable[[], Stats]) -> None:
+        """Show the statistics of a store."""
 
         def read() -> list[tuple[Metric, Labels, float]]:
             now = stats()

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from proxy.failures import WorkerLost, WorkFailed
-from proxy.stores.result import Stats
+from proxy.stats import Stats
 from transforms.errors import DamagedOriginal
 from transforms.headers import Header
 from transforms.operation import Size

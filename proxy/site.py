@@ -29,7 +29,7 @@ from transforms.limits import Limits
 RELOADED = frozenset(
     (
         "keys", "presets", "mounts", "limits", "freshness", "gps", "rates", "connections", "trusted_proxies",
-        "cors_origins", "corp", "admin_token", "config", "remote", "unsigned",
+        "cors_origins", "corp", "admin_token", "tokens", "tag_header", "accel", "config", "remote", "unsigned",
     )
 )  # fmt: skip
 """Settings that hold as soon as they are read anew; all others are those of the start."""

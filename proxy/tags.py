@@ -7,12 +7,10 @@ from itertools import islice
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
-from proxy.sources.mounts import Mounted
+from proxy.sources.mounts import REMOTE, Mounted
 
 HASHED: Final = ("source", "prefix", "overlay")
 """Kinds of tags whose names are hashes: 16 hexadecimal digits."""
-NAMED: Final = ("mount", "preset")
-"""Kinds of tags whose names are those of the settings."""
 DIGITS: Final = 16
 DEEPEST: Final = 16
 """Folders of an original by which it can be purged; those further down go with the folders above them."""
@@ -43,7 +41,7 @@ NEVER: Final = Purged()
 
 def address(name: str, key: str) -> str:
     """The original of a mount as a URL names it."""
-    elsewhere = name == "remote" and key.startswith(("https://", "http://"))
+    elsewhere = name == REMOTE and key.startswith(("https://", "http://"))
     return key if elsewhere or not name else f"{name}/{key}"
 
 

@@ -106,6 +106,7 @@ def test_without_a_command_help_is_shown() -> None:
         ((), {"mounts": {"a": "ftp://bucket"}}, "mounts.a.url: ftp: addresses cannot be mounted; a folder "),
         ((), {"mounts": {"a": "s3://"}}, "mounts.a: a bucket is named, as s3://bucket/prefix"),
         ((), {"mounts": {"a": "https://exa mple.org/"}}, "mounts.a.url: "),
+        ((), {"remote": {"hosts": []}}, "remote.hosts: expected 1 members or more, got a list"),
         (("{folder}",), {"remote": {"hosts": "*"}}, r"remote.hosts: '\*': "),
         (("{folder}",), {"keys": [{"secret": SECRET, "policy": {"presets": ["crad"]}}], "presets": {"card": "w_1"}},
          "there is no preset 'crad'; did you mean 'card'"),

@@ -17,7 +17,7 @@ from proxy.settings import Freshness, Key, Mount, Policy, Rates, Remote, Setting
 from proxy.settings import Limits as LimitSettings
 from proxy.settings.purging import Hook, Token
 from proxy.site import RELOADED
-from proxy.stores.result import Stats
+from proxy.stats import Stats
 from signing import SigningError
 from tests.markdown import ROOT, tables
 from transforms.errors import Refusal
@@ -48,7 +48,8 @@ NEVER_RAISED = {"BadOriginal": "what its kinds have in common", "SigningError": 
 """Errors that stand for others."""
 
 NOT_SAID = re.compile(
-    r"(?<!scope=\")\bsessions?\b(?! description)|\bhelpers?\b|sub-?[a]gent|\.\./[s]hared|/[w]ork/\w"
+    r"(?<!scope=\")(?<!boto3\.)(?<!botocore\.)\bsessions?\b(?! description)|\bhelpers?\b|sub-?[a]gent"
+    r"|\.\./[s]hared|/[w]ork/\w"
     r"|\b(?:issue|ticket|pull request)s? ?#?\d|\b(?:pypi|pythonhosted|npmjs)\.(?:org|com)",
     re.IGNORECASE,
 )

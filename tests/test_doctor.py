@@ -184,6 +184,7 @@ def test_mounts_must_be_there_and_be_folders(tmp_path: Path) -> None:
     settings = Settings(mounts={"a": tmp_path / "none", "b": tmp_path / "file", "c": tmp_path / "ok"})
     assert states(check_mounts(settings)) == [("mounts.a", "bad"), ("mounts.b", "bad"), ("mounts.c", "ok")]
     assert states(check_mounts(Settings())) == [("mounts", "bad")]
+    assert not list(check_mounts(Settings(remote={"hosts": ["images.example.com"]})))
 
 
 UNREADABLE = """
@@ -299,6 +300,9 @@ def test_new_keys_are_never_taken_for_weak_ones() -> None:
 
 def test_a_token_that_can_be_guessed_is_found() -> None:
     assert one(check_access(Settings(keys=[STRONG], admin_token="change me, please")), "admin_token").state == "bad"
+    tokens = [{"name": "strong", "secret": STRONG}, {"name": "weak", "secret": "change-me-someday"}]
+    assert one(check_access(Settings(keys=[STRONG], tokens=tokens)), "tokens.1").state == "bad"
+    assert "tokens.0" not in [check.name for check in check_access(Settings(keys=[STRONG], tokens=tokens))]
 
 
 def test_rates_behind_a_proxy_that_is_not_believed_are_everybodys_together() -> None:

@@ -30,6 +30,18 @@ RULES: dict[str, set[str]] = {
         "proxy.addresses", "proxy.coordination", "proxy.herd", "proxy.metrics", "proxy.redis", "proxy.s3",
         "proxy.settings", "proxy.stores",
     },
+    "proxy.machinery": {  # another
+        "structlog", "proxy.budget", "proxy.flights", "proxy.metrics", "proxy.refinement", "proxy.rendering",
+        "proxy.rendition", "proxy.settings", "proxy.stores", "proxy.together", "proxy.workers",
+    },
+    "proxy.forgetting": {  # another
+        "proxy.coordination", "proxy.handlers.tokens", "proxy.metrics", "proxy.purging", "proxy.recent",
+        "proxy.settings", "proxy.stores",
+    },
+    "proxy.telling": {  # another
+        "structlog", "proxy.clients", "proxy.log", "proxy.metrics", "proxy.rendering", "proxy.rendition",
+        "proxy.settings", "proxy.tracing", "proxy.workers", "transforms",
+    },
     "proxy.__main__": {"*"},
     "proxy.commands": {"*"},
     "proxy.console": {"typer", "proxy.settings"},
@@ -83,7 +95,7 @@ RULES: dict[str, set[str]] = {
         "cachetools", "proxy.failures", "proxy.negotiation", "proxy.rendition", "proxy.stores", "proxy.tags",
         "transforms",
     },
-    "proxy.shrunk": {"structlog", "proxy.failures", "proxy.stores", "transforms"},
+    "proxy.shrunk": {"structlog", "proxy.failures", "proxy.stats", "transforms"},
     "proxy.rendering": {
         "proxy.rendition", "proxy.shrunk", "proxy.sources", "proxy.stores", "proxy.workers", "transforms",
     },
@@ -104,8 +116,8 @@ RULES: dict[str, set[str]] = {
     "proxy.sources.http": {
         "cachetools", "httpcore", "httpcore2", "idna", "structlog", "proxy.breaker", "proxy.failures", "proxy.sources",
     },
-    "proxy.sources": {"proxy.failures", "proxy.flights", "proxy.s3", "signing"},
-    "proxy.stores": {"cachetools", "structlog", "proxy.breaker", "proxy.redis", "proxy.s3"},
+    "proxy.sources": {"proxy.failures", "proxy.flights", "proxy.s3", "proxy.stats", "signing"},
+    "proxy.stores": {"cachetools", "structlog", "proxy.breaker", "proxy.redis", "proxy.s3", "proxy.stats"},
     "proxy.s3": {"boto3", "botocore", "urllib3", "obstore", "proxy.breaker"},
     "proxy.flights": {"proxy.failures"},
     "proxy.coordination": {"redis", "proxy.redis"},
@@ -119,10 +131,12 @@ RULES: dict[str, set[str]] = {
     "proxy.errors": {"proxy.caching", "proxy.failures", "signing", "transforms"},
     "proxy.failures": {"transforms"},
     "proxy.log": {"structlog"},
-    "proxy.metrics": {"prometheus_client", "proxy.counts"},
+    "proxy.metrics": {"prometheus_client", "proxy.counts", "proxy.stats"},
     "proxy.counts": {"prometheus_client"},
+    "proxy.stats": set(),
     "proxy.settings": {
-        "pydantic", "pydantic_core", "pydantic_settings", "proxy.addresses", "proxy.s3.place", "signing", "transforms",
+        "pydantic", "pydantic_core", "pydantic_settings", "proxy.addresses", "proxy.s3.place", "proxy.sources.mounts",
+        "signing", "transforms",
     },
     "proxy.budget": {"proxy.settings"},
     "proxy.doctor": {

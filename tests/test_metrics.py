@@ -22,7 +22,7 @@ from proxy.metrics import (
     WORKER_ENDS,
     Metrics,
 )
-from proxy.stores.result import Stats
+from proxy.stats import Stats
 from proxy.workers.pool import PoolStats
 
 

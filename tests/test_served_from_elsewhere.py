@@ -13,12 +13,12 @@ from urllib.parse import quote
 
 import pytest
 
-from proxy.doctor import check_origins
+from proxy.doctor import check_origins, check_results
 from proxy.origins import Origins
 from proxy.settings import load
 from proxy.sources.copies import Copies
 from proxy.sources.s3 import S3Source
-from signing import Signer, new_secret
+from signing import Address, Signer, new_secret
 from tests import pictures
 from tests.origin_stub import Origin, Script, origin
 from tests.places import s3_bucket
@@ -120,6 +120,15 @@ def test_a_whole_address_is_a_source(server: Server, stub: Origin) -> None:
         assert server.ask(SIGNER.url(url, w=20, f="png")).status == 200
     reply = server.ask(SIGNER.url("https://example.com/a.jpg", w=20))
     assert (reply.status, reply.code) == (403, "forbidden")
+
+
+def test_whole_addresses_are_served_without_any_mount(stub: Origin, tmp_path: Path) -> None:
+    remote = {"hosts": [f"127.0.0.1:{stub.port}"], "private_networks": ["127.0.0.0/8"], **QUICK}
+    with serving(None, tmp_path, remote=remote) as running:
+        assert f"Darkroom serves 127.0.0.1:{stub.port} at" in running.greeting[0]
+        address = Address(("w_20",), f"http://127.0.0.1:{stub.port}/p/plain.jpg").write()
+        assert running.ask(f"/{address}").status == 200
+        assert running.ask("/w_20/a.jpg").code == "no_such_original"
 
 
 def test_many_sizes_are_made_of_one_download(server: Server, stub: Origin) -> None:
@@ -249,6 +258,8 @@ def test_the_doctor_asks_every_place(seaweed_server: Seaweed, stub: Origin, tmp_
             "good": bucket(seaweed_server, "doctor"),
             "wrong": bucket(seaweed_server, "doctor", secret_key="not it"),
             "down": bucket(seaweed_server, "doctor", endpoint="http://127.0.0.1:1"),
+            "empty": bucket(seaweed_server, "doctor-of-nothing"),
+            "nowhere": {**bucket(seaweed_server, ""), "url": "s3://nowhere"},
             "site": site(stub),
             "private": {**site(stub), "private_networks": []},
         },
@@ -258,13 +269,30 @@ def test_the_doctor_asks_every_place(seaweed_server: Seaweed, stub: Origin, tmp_
         "mounts.good": "ok",
         "mounts.wrong": "bad",
         "mounts.down": "bad",
+        "mounts.empty": "ok",
+        "mounts.nowhere": "bad",
         "mounts.site": "ok",
         "mounts.private": "bad",
         "remote": "ok",
     }
     assert "secret_key" in told["mounts.wrong"][2]
+    assert told["mounts.nowhere"][2] == "name a bucket that is there, and its region"
     assert "not it" not in str(told)
     assert found({"a": "s3://"})["mounts.a"][:2] == ("bad", "a bucket is named, as s3://bucket/prefix")
+
+
+def test_the_doctor_asks_a_bucket_of_results(seaweed_server: Seaweed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(bucket: str, secret: str) -> tuple[str, str, str]:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+        settings = load({"results": ["memory:", seaweed_server.url("results", bucket)]}, None, {})
+        (check,) = check_results(settings)
+        return check.name, check.state, check.remedy
+
+    assert told("media", SECRET_KEY) == ("results s3", "ok", "")
+    assert told("media", "not it")[:2] == ("results s3", "bad")
+    assert told("nowhere", SECRET_KEY)[1:] == ("bad", "name a bucket that is there, and its region")
+    assert not list(check_results(load({}, None, {})))
 
 
 # Read again

@@ -9,10 +9,11 @@ import pytest
 
 from proxy.addresses import RedisAddress
 from proxy.redis import RedisClient
+from proxy.stats import Stats
 from proxy.stores.disk import DiskStore
 from proxy.stores.memory import OVERHEAD, MemoryStore
 from proxy.stores.redis import RedisStore
-from proxy.stores.result import LARGE, Closed, FileBody, Result, Scratch, Stats, Store, Tagged
+from proxy.stores.result import LARGE, Closed, FileBody, Result, Scratch, Store, Tagged
 from proxy.stores.s3 import S3Store
 from proxy.stores.tiered import TieredStore
 from tests.places import s3_bucket

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 log = logging.getLogger(__name__)
@@ -28,10 +28,6 @@ class LocalBus:
                 hear(text)
             except Exception:
                 log.exception("A listener to %s failed", topic)
-
-    @property
-    def topics(self) -> Iterable[str]:
-        return self._hearers.keys()
 
 
 class LocalTable:

@@ -15,6 +15,7 @@ from proxy.doctor.machine import check_clock, check_memory, check_open_files
 from proxy.doctor.mounts import check_mounts, check_presets
 from proxy.doctor.origins import check_origins
 from proxy.doctor.redis import check_redis
+from proxy.doctor.results import check_results
 from proxy.doctor.secrets import check_secrets
 from proxy.settings import Settings
 
@@ -31,6 +32,7 @@ __all__ = [
     "check_origins",
     "check_presets",
     "check_redis",
+    "check_results",
     "check_secrets",
     "checks",
     "exit_code",
@@ -57,6 +59,7 @@ def checks(
     yield from check_origins(settings)
     yield from check_presets(settings, read_plan) if read_plan else ()
     yield from check_cache(settings, scratch)
+    yield from check_results(settings)
     yield from check_redis(settings)
     yield check_open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     yield check_clock(time.time(), Path(__file__).stat().st_mtime)

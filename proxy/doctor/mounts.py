@@ -17,7 +17,7 @@ MANY_NAMES = 10_000
 
 def check_mounts(settings: Settings) -> Iterator[Check]:
     """Whether the folders of originals can be read, and whether URLs reach what is in them."""
-    if not settings.mounts:
+    if not settings.mounts and not settings.remote:
         remedy = "set mounts (DARKROOM_MOUNTS=/srv/photos, or [mounts] in the file)"
         yield Check("mounts", "bad", "there is none: nothing can be served", remedy)
     for name, mount in settings.mounts.items():

@@ -51,34 +51,36 @@ async def _asked(name: str, url: str, place: S3Place | HttpPlace) -> Check:
     try:
         refused, unlisted = await _refusal(remote.stat(PROBE)), None
         if isinstance(remote, Listed):
-            unlisted = await _refusal(remote.listing("", 1, lambda _: True))
+            unlisted = await _refusal(remote.listing("", 1, lambda _: True), missing_is_well=False)
     finally:
         if isinstance(remote, Closed):
             await remote.close()
-    if refused:
-        # An answer to HEAD has no body, and says no more than a status.
-        return _fault(name, url, unlisted or refused)
+    # An answer to HEAD has no body, and says no more than a status: of a bucket that is missing, that a key is.
+    if (refused or isinstance(unlisted, NoSuchOriginal)) and (fault := unlisted or refused):
+        return _fault(name, url, fault)
     if unlisted:
         said = f"{url} answers, and lets nobody list it: {_why(unlisted)}"
         return Check(name, "warn", said, "allow s3:ListBucket, for the playground and `darkroom warm --all`")
     return Check(name, "ok", f"{url} answers{', and can be listed' if isinstance(remote, Listed) else ''}")
 
 
-async def _refusal(answer: Awaitable[object]) -> Refusal | None:
-    """What a place refuses; that something is missing there is none."""
+async def _refusal(answer: Awaitable[object], missing_is_well: bool = True) -> Refusal | None:
+    """What a place refuses."""
     try:
         await answer
-    except NoSuchOriginal:
-        return None
     except Refusal as refusal:
-        return refusal
+        return None if missing_is_well and isinstance(refusal, NoSuchOriginal) else refusal
     return None
 
 
 def _fault(name: str, url: str, refusal: Refusal) -> Check:
     why = _why(refusal)
-    remedy = next((hint for word, hint in _HINTS.items() if word in why), _USUAL)
-    return Check(name, "bad", f"{url}: {why}", remedy)
+    return Check(name, "bad", f"{url}: {why}", remedy(why))
+
+
+def remedy(why: str) -> str:
+    """What to do about what a place elsewhere said."""
+    return next((hint for word, hint in _HINTS.items() if word in why), _USUAL)
 
 
 def _why(refusal: Refusal) -> str:

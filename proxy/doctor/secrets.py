@@ -27,6 +27,8 @@ def check_secrets(settings: Settings) -> Iterator[Check]:
             yield from _judge(f"keys.{number}", secret, NEW_KEY)
     if settings.admin_token:
         yield from _judge("admin_token", settings.admin_token.get_secret_value(), NEW_TOKEN)
+    for number, token in enumerate(settings.tokens):
+        yield from _judge(f"tokens.{number}", token.secret.get_secret_value(), NEW_TOKEN)
 
 
 def _judge(name: str, secret: str, remedy: str) -> Iterator[Check]:

@@ -31,8 +31,7 @@ class Tokens:
 
     def holder(self, fields: Mapping[bytes, bytes], scope: str) -> Token:
         """The token that a request comes with, as a bearer. Raises NoToken and OutOfScope."""
-        scheme, _, secret = fields.get(b"authorization", b"").partition(b" ")
-        given = secret.strip() if scheme.lower() == b"bearer" else b""
+        given = bearer(fields.get(b"authorization", b""))
         # All are compared, whichever it is, each in the same time.
         found = [token for token in self.tokens if hmac.compare_digest(given, token.secret.encode())]
         if not found:
@@ -40,3 +39,9 @@ class Tokens:
         if scope not in found[0].scopes:
             raise OutOfScope("The token is for something else", expected=f"the scope {scope}")
         return found[0]
+
+
+def bearer(authorization: bytes) -> bytes:
+    """The token that a field gives as a bearer; empty where it gives none."""
+    scheme, _, token = authorization.partition(b" ")
+    return token.strip() if scheme.lower() == b"bearer" else b""

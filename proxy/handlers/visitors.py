@@ -9,6 +9,8 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
+from proxy.handlers.tokens import bearer
+
 FORWARDED = (b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via", b"x-forwarded-host")
 """Fields by which a proxy on this machine says that the client is somewhere else."""
 
@@ -36,10 +38,8 @@ class Visitors:
 def _token(authorization: bytes) -> bytes:
     """The token that a field gives, as a bearer or as a password; empty where it gives none."""
     scheme, _, rest = authorization.partition(b" ")
-    if scheme.lower() == b"bearer":
-        return rest
     if scheme.lower() != b"basic":
-        return b""
+        return bearer(authorization)
     try:
         return base64.b64decode(rest, validate=True).partition(b":")[2]
     except binascii.Error:

@@ -61,11 +61,11 @@ class Bucket:
 
         Raises ValueError for a place that cannot be.
         """
-        client, session = thorough.opened(place)
+        client, access = thorough.opened(place)
         bucket = cls(place, client)
         # The one place where the way of reading is chosen.
-        if session.credentials and (swift.is_installed() if fast is None else fast):
-            bucket._swift = Swift(place, session.endpoint, session.region, session.credentials, bucket._in_thread)
+        if access.credentials and (swift.is_installed() if fast is None else fast):
+            bucket._swift = Swift(place, access.endpoint, access.region, access.credentials, bucket._in_thread)
         return bucket
 
     async def head(self, key: str) -> Found:

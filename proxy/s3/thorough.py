@@ -192,7 +192,7 @@ def _said(changed: type[S3Error] = Changed) -> Iterator[None]:
         raise kind(type(error).__name__) from None
 
 
-class Session(NamedTuple):
+class Access(NamedTuple):
     """What another client needs to ask the same server as the same person."""
 
     endpoint: str
@@ -201,21 +201,21 @@ class Session(NamedTuple):
     """boto3's, which renew themselves; none where none were found."""
 
 
-def opened(place: S3Place) -> tuple[Thorough, Session]:
+def opened(place: S3Place) -> tuple[Thorough, Access]:
     """A bucket, and what it was opened with. Raises ValueError where boto3 cannot begin."""
     import boto3
+    import botocore.session
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
-    from botocore.session import Session as Core
 
-    core = Core()
+    core = botocore.session.get_session()
     core.register_component("data_loader", _descriptions())
     try:
-        session = boto3.session.Session(
+        known = boto3.Session(
             place.access_key, place.secret_key, place.session_token, place.region, botocore_session=core
         )
-        region = place.region or session.region_name or "us-east-1"
-        client = session.client(
+        region = place.region or known.region_name or "us-east-1"
+        client = known.client(
             "s3",
             endpoint_url=place.endpoint,
             region_name=region,
@@ -232,7 +232,7 @@ def opened(place: S3Place) -> tuple[Thorough, Session]:
                 response_checksum_validation="when_required",
             ),
         )
-        return Thorough(place, client), Session(client.meta.endpoint_url, region, session.get_credentials())
+        return Thorough(place, client), Access(client.meta.endpoint_url, region, known.get_credentials())
     except (BotoCoreError, ValueError) as error:
         raise ValueError(f"the bucket {place.bucket} cannot be opened: {type(error).__name__}") from None
 

@@ -18,10 +18,9 @@ from proxy.settings.origins import said
 from proxy.settings.purging import Addresses, FieldName, Hooks, Tokens
 from proxy.settings.tiers import LARGEST_BODY, RedisURL, Tier, Tiers
 from proxy.settings.units import Bytes, Networks, Seconds, Whole
+from proxy.sources.mounts import REMOTE
 
 OFF = ("off", "none")
-REMOTE = "remote"
-"""The name under which policies know other web sites, as if they were a mount."""
 
 
 def read_off(value: object) -> object:

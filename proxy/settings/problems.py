@@ -34,7 +34,7 @@ EXPECTED = {
     "string_pattern_mismatch": "an address such as http://localhost:4318/v1/traces",
     "string_too_short": "{min_length} characters or more",
     "string_type": "text",
-    "too_short": "{min_length} characters or more",
+    "too_short": "{min_length} {what} or more",
     "tuple_type": "a list",
     "value_error": "{error}",
 }
@@ -58,7 +58,9 @@ def problem(error: "ErrorDetails", sources: Sequence[Source]) -> str:
         return f"{name}{context['text']}{where}"
     if kind == "missing":
         return f"{name}is needed{where}"
-    expected = EXPECTED[kind].format(**_bounds(place, context)) if kind in EXPECTED else error["msg"]
+    # Of a secret, which is no text to pydantic, as of a list.
+    what = "members" if isinstance(error["input"], list | tuple) else "characters"
+    expected = EXPECTED[kind].format(**_bounds(place, context), what=what) if kind in EXPECTED else error["msg"]
     if isinstance(error["input"], BrokenJSON):
         expected = "JSON that can be read"
     got = "" if any(step in SECRET for step in place) else f", got {_shown(error['input'])}"

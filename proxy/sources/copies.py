@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from proxy.sources.copy import OPENED, Copy, digest
 from proxy.sources.landing import Landing
 from proxy.sources.source import Stat
+from proxy.stats import Stats
 
 SHARE = 8
 """One original may take one part in this many of the bound."""
@@ -27,19 +27,6 @@ _USED_EVERY = 60.0
 _MOST_SEEN = 1 << 16
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What was found and what not since the start, and what is kept, by all processes, when it was last looked at."""
-
-    hits: int = 0
-    misses: int = 0
-    bytes: int = 0
-    entries: int = 0
-    evictions: int = 0
-    corrupt: int = 0
-    errors: int = 0
 
 
 class _Seen(NamedTuple):
@@ -94,10 +81,9 @@ class Copies:
         """
         return await self._in_thread(self._keep, name, landing, stat)
 
-    def stats(self) -> Counts:
-        return Counts(
-            self._hits, self._misses, self._bytes, self._entries, self._evictions, self._corrupt, self._errors
-        )
+    def stats(self) -> Stats:
+        """What is kept, by all processes, is what it was when the folder was last looked through."""
+        return Stats(self._hits, self._misses, self._bytes, self._entries, self._evictions, self._corrupt, self._errors)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._threads.shutdown)

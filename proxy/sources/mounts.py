@@ -7,7 +7,10 @@ from proxy.failures import Forbidden, NoSuchOriginal
 from proxy.sources.source import Closed, Source
 from signing.address import RESERVED
 
-_REMOTE = ("https://", "http://")
+REMOTE = "remote"
+"""The name under which other web sites are known, as if they were a mount."""
+
+_ADDRESSES = ("https://", "http://")
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,10 @@ class Mounts:
 
     def resolve(self, source: str) -> Mounted:
         """Raises NoSuchOriginal where nothing is mounted, Forbidden for other hosts."""
-        if source.startswith(_REMOTE):
+        if source.startswith(_ADDRESSES):
             if self._remote is None:
                 raise Forbidden("Originals on other hosts are not served here.")
-            return Mounted("remote", self._remote, source)
+            return Mounted(REMOTE, self._remote, source)
         segments = source.split("/", self._depth)
         for depth in range(len(segments) - 1, 0, -1):
             name = "/".join(segments[:depth])

@@ -5,8 +5,9 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from proxy.breaker import Breaker, BreakerOpen
+from proxy.stats import Stats
 from proxy.stores.notices import Notices
-from proxy.stores.result import Closed, Result, Scratch, Stats, Store, Tagged, checked
+from proxy.stores.result import Closed, Result, Scratch, Store, Tagged, checked, held
 
 WRITERS = 4
 MOST_WAITING = 256
@@ -53,7 +54,7 @@ class Behind:
 
     async def put(self, key: str, result: Result | Scratch, tags: Collection[str] = ()) -> Result:
         checked(key)
-        given = await asyncio.to_thread(result.held, tags) if isinstance(result, Scratch) else result.tagged(tags)
+        given = await held(result, tags)
         self._forget(key)
         if len(self._waiting) >= self._most or self._bytes + _held(given) > MOST_BYTES:
             self.dropped += 1

@@ -12,10 +12,11 @@ from errno import EXDEV
 from pathlib import Path
 from typing import TypeVar
 
+from proxy.stats import Stats
 from proxy.stores.disk_entry import Damaged, Stamp, Tail, digest, grow, place, read, remove, write, write_tail
 from proxy.stores.disk_ledger import Ledger, on_disk
 from proxy.stores.notices import Notices
-from proxy.stores.result import FileBody, Result, Scratch, Stats, checked
+from proxy.stores.result import FileBody, Result, Scratch, checked
 
 SHARE = 8
 """An entry may take one part in this many of the store."""
@@ -154,8 +155,7 @@ class DiskStore:
 
     def _keep(self, key: str, result: Result, source: Path | None) -> Stamp | None:
         """Write an entry, out of the file `source` itself where there is one; none when it is not to be kept."""
-        body = result.body
-        length = len(body) if isinstance(body, bytes) else body.length
+        body, length = result.body, result.length
         tail = write_tail(key, Tail(result.meta, result.tags, length, digest(body)))
         size = on_disk(length + len(tail))
         if size > self._most or not self._ledger.enter(key, size, result.tags):

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from cachetools import LRUCache
 
-from proxy.stores.result import Result, Scratch, Stats, checked
+from proxy.stats import Stats
+from proxy.stores.result import Result, Scratch, checked
 
 OVERHEAD = 2048
 """Bytes that an entry costs beside its body: its key, its meta and its places in the tables."""

@@ -7,9 +7,10 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from proxy.redis import NotAnswering, RedisClient, Refused
+from proxy.stats import Stats
 from proxy.stores.disk_entry import Damaged, Tail, digest, read_tail, write_tail
 from proxy.stores.notices import Notices
-from proxy.stores.result import FileBody, Result, Scratch, Stats, checked
+from proxy.stores.result import FileBody, Result, Scratch, checked, held
 
 BODIES = 256 << 10
 """Bytes of the largest body that is kept."""
@@ -68,8 +69,8 @@ class RedisStore:
 
     async def put(self, key: str, result: Result | Scratch, tags: Collection[str] = ()) -> Result:
         checked(key)
-        given = await asyncio.to_thread(result.held, tags) if isinstance(result, Scratch) else result.tagged(tags)
-        if (len(given.body) if isinstance(given.body, bytes) else given.body.length) > self._bodies:
+        given = await held(result, tags)
+        if given.length > self._bodies:
             await self._drop(key)
             return given
         body = await asyncio.to_thread(given.body.read) if isinstance(given.body, FileBody) else given.body

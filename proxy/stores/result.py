@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from proxy.stats import Stats
+
 JSON: TypeAlias = "Mapping[str, JSON] | Sequence[JSON] | str | int | float | bool | None"
 
 LARGE = 1 << 20
@@ -70,6 +72,11 @@ class Result:
     tags: tuple[str, ...] = ()
     tier: str = ""
 
+    @property
+    def length(self) -> int:
+        """Bytes of the body."""
+        return len(self.body) if isinstance(self.body, bytes) else self.body.length
+
     def tagged(self, tags: Collection[str]) -> "Result":
         return replace(self, tags=union(self.tags, tags)) if tags else self
 
@@ -97,19 +104,6 @@ class Scratch:
         result = self.opened(tags)
         self.path.unlink(missing_ok=True)
         return result.loaded()
-
-
-@dataclass(frozen=True)
-class Stats:
-    """What a store has done since it was opened, and what it holds."""
-
-    hits: int = 0
-    misses: int = 0
-    bytes: int = 0
-    entries: int = 0
-    evictions: int = 0
-    corrupt: int = 0
-    errors: int = 0
 
 
 class Store(Protocol):
@@ -156,6 +150,11 @@ class Closed(Protocol):
     """A store that has something to finish or to give back."""
 
     async def close(self) -> None: ...
+
+
+async def held(given: Result | Scratch, tags: Collection[str]) -> Result:
+    """What a store is given, with these tags, as a result that no store keeps; raises OSError."""
+    return await asyncio.to_thread(given.held, tags) if isinstance(given, Scratch) else given.tagged(tags)
 
 
 def is_key(text: str) -> bool:

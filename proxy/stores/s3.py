@@ -13,9 +13,10 @@ from proxy.s3.bucket import Bucket
 from proxy.s3.errors import Damaged as NotWhole
 from proxy.s3.errors import Missing, S3Error
 from proxy.s3.found import Found
+from proxy.stats import Stats
 from proxy.stores.disk_entry import MAX_META, TRAILER, Damaged, Tail, digest, read_tail, write_tail
 from proxy.stores.notices import Notices
-from proxy.stores.result import LARGE, FileBody, Result, Scratch, Stats, checked
+from proxy.stores.result import LARGE, FileBody, Result, Scratch, checked, held
 
 LARGEST = 64 << 20
 """Bytes of the largest body that is kept."""
@@ -66,8 +67,8 @@ class S3Store:
 
     async def put(self, key: str, result: Result | Scratch, tags: Collection[str] = ()) -> Result:
         checked(key)
-        given = await asyncio.to_thread(result.held, tags) if isinstance(result, Scratch) else result.tagged(tags)
-        if (len(given.body) if isinstance(given.body, bytes) else given.body.length) > self._largest:
+        given = await held(result, tags)
+        if given.length > self._largest:
             await self._drop(key)
             return given
         try:
@@ -155,7 +156,7 @@ def _name(key: str) -> str:
 def _entry(key: str, result: Result, scratch: Path | None) -> bytes | BinaryIO:
     """The bytes of an entry, in a file without a name where its body is in one; raises OSError."""
     body = result.body
-    length = len(body) if isinstance(body, bytes) else body.length
+    length = result.length
     tail = write_tail(key, Tail(result.meta, result.tags, length, digest(body)))
     if isinstance(body, bytes):
         return body + tail

@@ -1,11 +1,11 @@
 """Several stores as one: the nearest first."""
 
-import asyncio
 from collections.abc import Collection, Sequence
 
+from proxy.stats import Stats
 from proxy.stores.behind import Behind
 from proxy.stores.notices import Notices
-from proxy.stores.result import Closed, Result, Scratch, Stats, Store, Tagged, Touched, checked
+from proxy.stores.result import Closed, Result, Scratch, Store, Tagged, Touched, checked, held
 
 
 class TieredStore:
@@ -66,7 +66,7 @@ class TieredStore:
             except Exception as error:
                 self._notices.trouble(f"The {tier.name} store keeps nothing", error)
             self._changes += 1
-        kept = await asyncio.to_thread(result.held, tags) if isinstance(result, Scratch) else result.tagged(tags)
+        kept = await held(result, tags)
         for behind in reversed(self.shared):
             await behind.put(key, kept)
             self._changes += 1

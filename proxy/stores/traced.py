@@ -4,7 +4,8 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from typing import Any
 
-from proxy.stores.result import Result, Scratch, Stats, Store
+from proxy.stats import Stats
+from proxy.stores.result import Result, Scratch, Store
 
 
 class TracedStore:

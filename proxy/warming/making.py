@@ -8,7 +8,6 @@ from typing import Literal
 from proxy.delivery import Delivery
 from proxy.reading import Wanted
 from proxy.rendering import OriginalChanged
-from proxy.stores.result import Result
 from proxy.warming.crew import each
 from signing import Expired, SigningError
 from transforms.errors import Refusal, UnsupportedFormat
@@ -102,7 +101,7 @@ class Warming:
         self._seen.add(rendition.key)
         kept = await delivery.store.get(rendition.key)
         if kept is not None and kept.meta.get("grade") == "final":
-            return Warmed(shown, "there", size=_length(kept))
+            return Warmed(shown, "there", size=kept.length)
         if self.rehearsal:
             cost = delivery.renderer.cost(rendition, "final")
             return Warmed(shown, "wanted", milliseconds=cost.milliseconds)
@@ -110,13 +109,9 @@ class Warming:
         kept = await delivery.store.get(rendition.key)
         if kept is None:
             return Warmed(shown, "failed", "the cache did not keep it: is it too small, full, or not to be written?")
-        return Warmed(shown, "made", size=_length(kept))
+        return Warmed(shown, "made", size=kept.length)
 
 
 def shown(path: bytes) -> str:
     """A path as people and logs may see it: without its signature."""
     return _signature.sub("sig_***", path.decode("utf-8", "replace"))
-
-
-def _length(result: Result) -> int:
-    return len(result.body) if isinstance(result.body, bytes) else result.body.length

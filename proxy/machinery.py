@@ -1,0 +1,107 @@
+"""A part of the composition root: the workers and stores of this machine, made of the settings."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+import structlog
+
+from proxy.budget import Budget
+from proxy.flights import Flights
+from proxy.metrics import Metrics
+from proxy.refinement import Refinement
+from proxy.rendering import Renderer
+from proxy.rendition import Rendition
+from proxy.settings import Settings
+from proxy.stores.disk import DiskStore
+from proxy.stores.memory import MemoryStore
+from proxy.stores.result import Result, Store
+from proxy.stores.tiered import TieredStore
+from proxy.together import Together
+from proxy.workers.poison import PoisonList
+from proxy.workers.pool import BEHIND, Pool
+
+log = structlog.get_logger(__name__)
+
+CHEAP = 250.0
+"""Milliseconds below which work may use the worker that is kept free: every usual rendition, but no refined AVIF."""
+WORKER = (sys.executable, "-m", "transforms.worker")
+
+
+def store_of(settings: Settings, budget: Budget, metrics: Metrics, together: Together) -> TieredStore:
+    """The stores of results, those that machines share among them; shown to `metrics`."""
+    local: dict[str, Callable[[], Store]] = {"memory": lambda: MemoryStore(budget.memory_cache // 2)}
+    if folder := settings.cache:
+        local["disk"] = lambda: DiskStore(folder / "results", int(settings.cache_bytes))
+    store = TieredStore(
+        [local[tier.kind]() for tier in settings.results if tier.kind in local], together.tiers(scratch_of(settings))
+    )
+    for tier in store.tiers:
+        metrics.watch_store(tier.name, tier.stats)
+    return store
+
+
+def pools_of(settings: Settings, budget: Budget, metrics: Metrics, reserve: int) -> dict[str, Pool]:
+    """The workers by what they do; `reserve` of those for pictures do short work alone."""
+    scratch = scratch_of(settings)
+    poison, bad_originals = PoisonList(), PoisonList(strikes=4)
+
+    def pool(name: str, size: int, reserve: int, spare: int = 0) -> Pool:
+        made = Pool(
+            WORKER,
+            size=size,
+            scratch=scratch,
+            reserve=reserve,
+            cheap=CHEAP,
+            spare=spare,
+            queue_seconds=settings.queue_seconds,
+            memory=budget.worker_memory * size,
+            worker_memory=budget.worker_limit,
+            recycle_rss=budget.recycle_rss,
+            recycle_jobs=settings.recycle_jobs,
+            poison=poison,
+            bad_originals=bad_originals,
+        )
+        metrics.watch_pool(name, made.stats)
+        return made
+
+    return {
+        "pictures": pool("pictures", budget.workers, reserve, budget.spare),
+        # Drawings, and headers that take a library to read: quick work, kept away from encoders.
+        "drawings": pool("drawings", 1, 0),
+    }
+
+
+def scratch_of(settings: Settings) -> Path:
+    """Where workers put results: beside the cache, which then takes them over by a rename, if that can be written."""
+    if settings.cache is not None:
+        try:
+            (place := settings.cache / "scratch").mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=place):
+                return place
+        except OSError as error:
+            log.warning("the cache cannot be written; results stay in memory alone", folder=str(place), why=str(error))
+    return Path(tempfile.gettempdir()) / f"darkroom-{os.getuid()}"
+
+
+def refinement_of(
+    settings: Settings, budget: Budget, renderer: Renderer, store: TieredStore, flights: Flights, pool: Pool
+) -> Refinement:
+    """What makes results with care, by workers that have nothing else to do."""
+    # To make room, a worker that is alone has to be started anew.
+    longest = settings.deadline * 250 if budget.workers + budget.spare > 1 else CHEAP
+
+    async def refine(rendition: Rendition, tags: Collection[str]) -> Result:
+        # Another machine may have done it.
+        if (kept := await store.get_anew(rendition.key)) and kept.meta.get("grade") == "final":
+            return kept
+        return await renderer.make(rendition, "final", tags, rank=BEHIND)
+
+    return Refinement(
+        refine,
+        lambda rendition: renderer.cost(rendition, "final").milliseconds < longest,
+        pool.at_leisure,
+        flights,
+    )
