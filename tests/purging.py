@@ -2,10 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tests import pictures
-from tests.serving import Reply, Server, exchange, request, wait_until
+from tests.serving import Reply, exchange, request, wait_until
 
 SECRET = "a-secret-of-some-length"
 TOKENS: list[dict[str, Any]] = [
@@ -15,7 +15,15 @@ TOKENS: list[dict[str, Any]] = [
 FINISHED = ("done", "incomplete")
 
 
-def post(server: Server, body: object, secret: str = SECRET, **fields: str) -> Reply:
+class Asked(Protocol):
+    """A server, or what stands before some."""
+
+    port: int
+
+    def ask(self, path: str | bytes, method: str = "GET", **fields: str) -> Reply: ...
+
+
+def post(server: Asked, body: object, secret: str = SECRET, **fields: str) -> Reply:
     """`POST /api/v1/purge`; bytes are sent as they are, anything else as JSON."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     known = {"content_type": "application/json", "content_length": str(len(data)), "authorization": f"Bearer {secret}"}
@@ -23,7 +31,7 @@ def post(server: Server, body: object, secret: str = SECRET, **fields: str) -> R
     return Reply.read(exchange(server.port, head + data))
 
 
-def purge(server: Server, *targets: dict[str, str]) -> dict[str, Any]:
+def purge(server: Asked, *targets: dict[str, str]) -> dict[str, Any]:
     """Purge, and wait until all of it is done; returns what the server said last."""
     reply = post(server, list(targets))
     assert reply.status == 202, reply.body
