@@ -22,6 +22,8 @@ ADDED, MORE = 20.0, 1.2
 """What those who ask for something else may notice at the 99th percentile: milliseconds, or a share."""
 TOGETHER, HEALTHY = 4, 5000
 """Originals of the failing place that are asked for, one alone, then the others; originals of the other."""
+WARM = 2.0
+"""Seconds for what the first answers of a process cost."""
 SETTLES = 3.0
 """Seconds after which a place that is well again is asked again: longer than its breaker is open."""
 HELD, NEVER = "held.jpg", 3600.0
@@ -131,6 +133,8 @@ async def _tried(ground: Ground, group: str, kinds: Mapping[str, Kind]) -> Findi
             bystanders(front.port, path, clients=2, pause=0.1) as tally,
             bystanders(beside.port, path, clients=2, pause=0.1) as usual,
         ):
+            await asyncio.sleep(WARM)
+            began = time.monotonic()
             for name, way in kinds.items():
                 for key in (HELD, *(f"{number}.jpg" for number in range(TOGETHER))):
                     site.scripts[f"/{buckets[name]}/{key}"] = way.does(good) if way.does else good
@@ -147,11 +151,12 @@ async def _tried(ground: Ground, group: str, kinds: Mapping[str, Kind]) -> Findi
         for known in tried:
             again = [await _asked(front, f"/w_50/{buckets[known.name]}/{number}.jpg") for number in range(TOGETHER)]
             known.healed = known.name not in truth or all(answer.body == truth[known.name] for answer in again)
-    return _found(group, tried, tally, usual, halves)
+    return _found(group, tried, (tally, usual, began), halves)
 
 
-def _found(group: str, tried: Sequence[Tried], tally: Tally, usual: Tally, halves: int) -> Finding:
-    meanwhile, elsewhere = tally.latency(0.99), usual.latency(0.99)
+def _found(group: str, tried: Sequence[Tried], others: tuple[Tally, Tally, float], halves: int) -> Finding:
+    tally, usual, began = others
+    meanwhile, elsewhere = tally.latency(0.99, began), usual.latency(0.99, began)
     return Finding(
         f"F5 S3 {group}",
         f"a true status within {LONGEST} s, at most {TRIES} tries each, stale where held, none but whole originals "
