@@ -14,6 +14,7 @@ from proxy.breaker import Breaker
 from proxy.coordination.locks import RedisLocks
 from proxy.coordination.redis import RedisBus, RedisTable
 from proxy.coordination.seams import RECONNECTED, Unreachable
+from proxy.purging.generations import MAP, Generations
 from proxy.redis import NotAnswering, RedisClient, Refused
 from tests.redis_server import RedisServer, redis_server
 from tests.serving import wait_until
@@ -200,6 +201,32 @@ async def test_what_stands_in_the_place_of_a_map_is_no_map(redis: RedisServer) -
         with pytest.raises(Refused):
             await here.client.ask("HGET", f"{prefix}table:t", "a")
         assert here.client.breaker.state == "closed"
+
+
+@pytest.mark.parametrize("text", ["abc", b"\xff", "9" * 5000, str(2**63 - 1), "-1", ""])
+async def test_a_number_of_purges_that_is_none_is_passed_over_and_counted_anew(
+    redis: RedisServer, text: str | bytes
+) -> None:
+    prefix = f"{secrets.token_hex(4)}:"
+    async with front(redis, prefix, budget=20) as here:
+        for name in ("mount:photos", b"\xff\xfe", "two words", "a line\nmount:others"):
+            redis.do("HSET", f"{prefix}table:{MAP}", name, text)
+        redis.do("HSET", f"{prefix}table:{MAP}", "mount:good", "7")
+        generations = Generations(here.table, None)
+        await generations.start()
+        assert generations.numbers(["mount:good", "mount:photos", "mount:others"]) == {"mount:good": 7}
+        await generations.rise(["mount:photos"])
+        await generations.catch_up()
+        assert not generations.owing
+        other = Generations(here.table, None)
+        await other.start()
+        assert other.of(["mount:photos"]).numbers == generations.of(["mount:photos"]).numbers != ()
+
+
+async def test_a_number_of_purges_that_could_not_be_written_down_is_not_heard(redis: RedisServer) -> None:
+    async with front(redis, f"{secrets.token_hex(4)}:", budget=20) as here:
+        generations = Generations(here.table, None)
+        assert generations.heard({"mount:photos": 10**15, "two words": 1, "mount:others": 2}) == {"mount:others"}
 
 
 async def test_a_full_redis_makes_everybody_a_leader(frail: RedisServer) -> None:

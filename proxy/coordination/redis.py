@@ -114,12 +114,12 @@ class RedisTable:
 
     async def read(self, name: str) -> Mapping[str, str]:
         flat = await self._ask("HGETALL", name)
-        texts = [text.decode() for text in flat]
+        texts = [text.decode(errors="replace") for text in flat]
         return dict(zip(texts[::2], texts[1::2], strict=True))
 
     async def get(self, name: str, field: str) -> str | None:
         value = await self._ask("HGET", name, field)
-        return None if value is None else value.decode()
+        return None if value is None else value.decode(errors="replace")
 
     async def set(self, name: str, field: str, value: str) -> None:
         await self._ask("HSET", name, field, value)

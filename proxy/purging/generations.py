@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from proxy.coordination.seams import Table, Unreachable
-from proxy.purging.journal import Journal, Mark, later
+from proxy.purging.journal import Journal, Mark, later, read_number
 from proxy.tags import NEVER, Purged, slot, slots
 
 log = logging.getLogger(__name__)
@@ -85,7 +85,10 @@ class Generations:
 
     def heard(self, numbers: Mapping[str, int]) -> set[str]:
         """Take over what another front has raised; returns the slots that rose here."""
-        return self._take({name: Mark(number, int(self.clock())) for name, number in numbers.items()})
+        since = int(self.clock())
+        return self._take(
+            {name: Mark(number, since) for name, number in numbers.items() if read_number(name, str(number))}
+        )
 
     async def news(self) -> set[str]:
         """Take over what another process has written into the same file; returns the slots that rose here."""
@@ -106,21 +109,33 @@ class Generations:
         """Share what was purged here alone, and take over what was missed; returns the slots that rose here."""
         risen = set()
         try:
-            for name in list(self._owed):
-                await self._count(name)
-                risen.add(name)
-            known = await self.table.read(MAP)
+            known = await self._shared()
+            if self._owed:
+                for name in list(self._owed):
+                    await self._count(name)
+                    risen.add(name)
+                known = await self._shared()
             for name, mark in list(self._marks.items()):
                 # A table that was lost has less than this front knows of, and must not count what was there already.
-                if (lacking := mark.number - int(known.get(name, "0"))) > 0:
+                if (lacking := mark.number - known.get(name, 0)) > 0:
                     # Another front may have added what was lacking as well; then all have more.
                     number = await self.table.add(MAP, name, lacking)
                     risen |= self.heard({name: number})
         except Unreachable:
             return risen
-        risen |= self.heard({name: int(number) for name, number in known.items()})
+        risen |= self.heard(known)
         await self.write_down(risen)
         return risen
+
+    async def _shared(self) -> dict[str, int]:
+        """The numbers that all fronts share. What is none was put there by somebody else: ours takes its place."""
+        found = await self.table.read(MAP)
+        known = {name: number for name, text in found.items() if (number := read_number(name, text))}
+        for name in found.keys() - known.keys():
+            if number := self._number(name):
+                await self.table.set(MAP, name, str(number))
+                known[name] = number
+        return known
 
     async def write_down(self, names: Collection[str]) -> bool:
         """Have the next process know of these slots; whether it will."""

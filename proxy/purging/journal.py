@@ -8,7 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-LINE = re.compile(r"(\S+) ([0-9]{1,18}) ([0-9]{1,15}) ([0-9a-f]{8}|-)")
+SLOT = r"\S{1,4096}"
+NUMBER = "[0-9]{1,15}"
+"""Of a generation: more than there will ever be."""
+LINE = re.compile(rf"({SLOT}) ({NUMBER}) ([0-9]{{1,15}}) ([0-9a-f]{{8}}|-)")
 SLACK = 1000
 """Lines beyond twice as many as there are slots, at which the file is written anew."""
 
@@ -72,6 +75,11 @@ class Journal:
                 if os.fstat(file.fileno()).st_nlink:
                     yield file
                     return
+
+
+def read_number(slot: str, text: str) -> int | None:
+    """The generation of a slot; None for what could not be written down, and so is none of ours."""
+    return int(text) or None if re.fullmatch(NUMBER, text) and re.fullmatch(SLOT, slot) else None
 
 
 def later(known: Mark | None, other: Mark) -> Mark:
