@@ -259,6 +259,25 @@ def test_a_query_is_ignored(rig: Rig) -> None:
     assert not any("query" in event["event"] for front in rig.fronts for event in front.log())
 
 
+def test_a_fragment_is_no_part_of_a_path(rig: Rig) -> None:
+    url = rig.url("cats/1.jpg", w=123)
+    first, asked = rig.nginx.ask(url), rig.asked()
+    for fragment in ("#", "#x", "#/a?b", "?a#b"):
+        again = rig.nginx.ask(url + fragment)
+        assert (again.status, again["cache-status"], again.body) == (200, "nginx; hit", first.body)
+    assert rig.asked() == asked
+    assert rig.nginx.purge(f"{url}#x") == 200
+
+
+def test_a_front_that_asks_for_an_original_is_refused_what_would_lead_in_a_circle(rig: Rig) -> None:
+    url = rig.url("cats/1.jpg", w=124)
+    for via in ("1.1 darkroom", "1.0 other, 1.1 darkroom", "HTTP/1.1 darkroom"):
+        looped = rig.nginx.ask(url, via=via)
+        assert (looped.status, looped.code, looped["cache-control"]) == (508, "looped", "no-store")
+    plain = rig.nginx.ask(url, via="1.1 another, 1.1 darkrooms")
+    assert (plain.status, plain["cache-status"]) == (200, "darkroom; fwd=miss; stored, nginx; fwd=uri-miss")
+
+
 NAMES = (
     "cats/new cat.jpg",
     "cats/a,b.jpg",
@@ -319,7 +338,7 @@ def test_what_a_client_sends_beside_its_path_changes_nothing(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/metrics", "/ready", "/ui", "/ui/", "/ui/../cats/1.jpg", "/metrics?x", "/api/v1/auth"]
+    "path", ["/metrics", "/ready", "/ui", "/ui/", "/ui/../cats/1.jpg", "/metrics?x", "/metrics#x", "/ui#", "/api/v1/auth"]
 )
 def test_what_is_private_is_not_there_in_public(rig: Rig, path: str) -> None:
     reply = rig.nginx.ask(path, x_forwarded_for="127.0.0.1")
