@@ -338,7 +338,8 @@ def test_what_a_client_sends_beside_its_path_changes_nothing(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/metrics", "/ready", "/ui", "/ui/", "/ui/../cats/1.jpg", "/metrics?x", "/metrics#x", "/ui#", "/api/v1/auth"]
+    "path",
+    ["/metrics", "/ready", "/ui", "/ui/", "/ui/../cats/1.jpg", "/metrics?x", "/metrics#x", "/ui#", "/api/v1/auth"],
 )
 def test_what_is_private_is_not_there_in_public(rig: Rig, path: str) -> None:
     reply = rig.nginx.ask(path, x_forwarded_for="127.0.0.1")

@@ -188,7 +188,6 @@ class Settings(BaseSettings):
         "Collector that spans are sent to, by OTLP over HTTP; takes the extra `otel`.",
         example="http://localhost:4318/v1/traces",
         shown="that of OTEL_EXPORTER_OTLP_ENDPOINT",
-        pattern=r"^https?://[^\s/]+",
     )
 
     @classmethod
@@ -232,6 +231,14 @@ class Settings(BaseSettings):
             if len(set(values)) < len(values):
                 raise said("the same name or secret is there twice")
         return tokens
+
+    @field_validator("otel_endpoint")
+    @classmethod
+    def _without_password(cls, address: str | None) -> str | None:
+        if address is not None and not re.fullmatch(r"https?://[^\s/?#@]+(?:/[^\s?#@]*)?", address):
+            # The address itself is not repeated, nor is it kept, since it may carry a password.
+            raise said("an address such as http://localhost:4318/v1/traces was expected, without name and password")
+        return address
 
     @field_validator("redis_prefix")
     @classmethod
