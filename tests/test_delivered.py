@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from proxy.negotiation import Bucket
 from proxy.purging.delivered import Delivered, Place
 
@@ -30,6 +32,19 @@ def test_an_answer_under_many_signatures_is_one_and_its_last_path_is_known() -> 
         (b"/sig_9/w_1/%61", b"/w_1/%61"),
         (b"/sig_8/w_1/a", b"/w_1/a"),
     ]
+
+
+@pytest.mark.parametrize(
+    "auth", [b"sig_x", b"%73ig_x", b"s%69g%5Fx", b"exp_5,%73ig_x", b"exp_5%2C%73ig_x", b"%73%69%67%5f%78"]
+)
+@pytest.mark.parametrize("slash", [b"/", b"%2F", b"%2f"])
+def test_no_spelling_of_a_signature_is_told_to_others(auth: bytes, slash: bytes) -> None:
+    assert Place("one", b"/" + auth + slash + b"w_1/a%2Fb", frozenset(), ()).public == b"/w_1/a%2Fb"
+
+
+@pytest.mark.parametrize("path", [b"/", b"/w_1/a", b"/a", b"/w_1%2Fa", b"/sigma_1/a", b"/\xe9/a"])
+def test_a_path_without_a_signature_is_told_as_it_is(path: bytes) -> None:
+    assert Place("one", path, frozenset(), ()).public == path
 
 
 def test_an_answer_that_bears_other_tags_by_now_is_found_by_those() -> None:

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from proxy.negotiation import Bucket
 from signing.address import holds_auth
@@ -18,6 +20,8 @@ OVERHEAD: Final = 900
 TAG_OVERHEAD: Final = 80
 
 _Name = tuple[str, bytes]
+
+_slash = re.compile(b"/|%2[Ff]")
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,9 @@ class Place:
     @property
     def public(self) -> bytes:
         """The path without its auth segment: the same for all who may ask for this."""
-        first, slash, rest = self.path[1:].partition(b"/")
-        return slash + rest if holds_auth(first.decode("latin-1")) else self.path
+        # Escapes are decoded before a path is parted, those of slashes too.
+        first, *rest = _slash.split(self.path[1:], maxsplit=1)
+        return b"/" + b"".join(rest) if holds_auth(unquote_to_bytes(first).decode("latin-1")) else self.path
 
     @property
     def size(self) -> int:
