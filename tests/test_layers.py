@@ -40,13 +40,13 @@ RULES: dict[str, set[str]] = {
     "proxy.reference": {"proxy.errors", "proxy.metrics", "proxy.settings", "transforms"},
     "proxy.greeting": {"proxy.settings", "signing", "transforms"},
     "proxy.handlers": {
-        "starlette", "starlette_compress", "structlog", "proxy.accel", "proxy.answer", "proxy.delivery", "proxy.edge",
-        "proxy.errors", "proxy.failures", "proxy.gate", "proxy.log", "proxy.metrics", "proxy.negotiation",
+        "cachetools", "starlette", "starlette_compress", "structlog", "proxy.accel", "proxy.answer", "proxy.delivery",
+        "proxy.edge", "proxy.errors", "proxy.failures", "proxy.gate", "proxy.log", "proxy.metrics", "proxy.negotiation",
         "proxy.pages", "proxy.purging", "proxy.recent", "proxy.stores", "proxy.tracing", "proxy.wire",
     },
     "proxy.purging": {
-        "httpcore", "proxy.coordination", "proxy.failures", "proxy.negotiation", "proxy.sources", "proxy.stores",
-        "proxy.tags", "signing",
+        "cachetools", "httpcore", "proxy.coordination", "proxy.failures", "proxy.negotiation", "proxy.sources",
+        "proxy.stores", "proxy.tags", "signing",
     },
     "proxy.tags": {"proxy.sources"},
     "proxy.pages": {"proxy.failures", "proxy.reference", "proxy.sources", "signing", "transforms"},

@@ -1,12 +1,14 @@
 """Purges over HTTP: nothing old is answered after one, and nobody purges who may not."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.purging import SECRET, TOKENS, draw, post, purge
@@ -256,3 +258,25 @@ def test_an_idempotency_key_makes_one_purge_of_many(server: Server) -> None:
     other = post(server, {"source": "photos/b.jpg"}, SECRET[::-1], idempotency_key="one")
     assert other.status == 202, "keys of different tokens are different"
     assert post(server, {"source": "d.jpg"}, idempotency_key="a b").code == "bad_body"
+
+
+def test_large_purges_do_not_pile_up(server: Server) -> None:
+    def large(number: int) -> Reply:
+        names = [f"{number}/{place}/{'a' * 900}\U0001f600" for place in range(1000)]
+        body = json.dumps([{"source": f"photos/{name}"} for name in names], ensure_ascii=False).encode()
+        reply = post(server, body, idempotency_key=f"large-{number}")
+        assert reply.status == 202, reply.body
+        return reply
+
+    process = psutil.Process(server.process.pid)
+    first = large(0)
+    for number in range(1, 5):
+        large(number)
+    before = process.memory_info().rss
+    last = [large(number) for number in range(5, 25)][-1]
+    grown = process.memory_info().rss - before
+    print(f"\n{grown >> 20} MiB more")
+    assert grown < 50 << 20, f"{grown >> 20} MiB for 20 purges of 4 MB each"
+    asked = {"authorization": f"Bearer {SECRET}"}
+    assert server.ask(last["location"], **asked).status == 200
+    assert server.ask(first["location"], **asked).code == "no_such_purge"

@@ -4,11 +4,11 @@ import asyncio
 import hashlib
 import json
 import re
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import structlog
+from cachetools import LRUCache
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -18,7 +18,7 @@ from proxy.errors import code, problem
 from proxy.failures import BadBody, KeyReused, NoSuchPurge, WrongMediaType
 from proxy.handlers.tokens import Token, Tokens
 from proxy.log import request_id
-from proxy.purging.progress import Progress
+from proxy.purging.progress import OVERHEAD, Progress
 from proxy.purging.purge import Purges
 from proxy.purging.targets import Targets
 
@@ -29,13 +29,24 @@ SCOPE = "purge"
 LARGEST_BODY = 1 << 20
 """Bytes of a body: a thousand targets with long names."""
 BODY_SECONDS = 15.0
-MOST_KEYS = 10_000
-"""Idempotency keys that are remembered."""
+REMEMBERED = 32 << 20
+"""Bytes of the purges whose idempotency keys are remembered: of ten thousand small ones."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 Answering = Callable[[Request, Token], Awaitable[Response]]
 
 _KEY = re.compile(r"[!-~]{1,200}")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A purge that was asked for under a key."""
+
+    digest: bytes
+    """Of the body."""
+    task: asyncio.Task[Progress]
+    size: int
+    """Bytes that it takes, at most."""
 
 
 @dataclass
@@ -46,7 +57,9 @@ class Purging:
     targets: Targets
     tokens: Tokens
     """Both replaced by others when the settings are read anew."""
-    _asked: OrderedDict[tuple[str, str], tuple[bytes, asyncio.Task[Progress]]] = field(default_factory=OrderedDict)
+    _asked: LRUCache[tuple[str, str], _Asked] = field(
+        default_factory=lambda: LRUCache(REMEMBERED, lambda one: one.size)
+    )
 
     def routes(self) -> list[Route]:
         """Each path with all methods: one that is not meant is told so by us."""
@@ -89,7 +102,7 @@ class Purging:
         targets = self.targets.read(_json(body))
         for target in targets:
             holder.check_mounts(target.mounts, target.kind)
-        key, digest = request.headers.get("idempotency-key"), hashlib.sha256(body).digest()
+        key = request.headers.get("idempotency-key")
         if key is not None and not _KEY.fullmatch(key):
             raise BadBody("The Idempotency-Key cannot be used", expected="1 to 200 visible ASCII characters")
 
@@ -99,21 +112,20 @@ class Purging:
             return asyncio.create_task(self.purges.purge(names, [target.tag for target in targets]))
 
         # Whoever has asked may leave: a purge that has begun is done.
-        progress = await asyncio.shield(self._once((holder.name, key), digest, begin) if key else begin())
+        progress = await asyncio.shield(self._once((holder.name, key), body, begin) if key else begin())
         return JSONResponse(progress.to_dict(), 202, headers={"location": f"{PLACE}/{progress.id}"})
 
     def _once(
-        self, name: tuple[str, str], digest: bytes, begin: Callable[[], asyncio.Task[Progress]]
+        self, name: tuple[str, str], body: bytes, begin: Callable[[], asyncio.Task[Progress]]
     ) -> asyncio.Task[Progress]:
         """The purge that was asked for under this key; raises KeyReused where it was another."""
-        known = self._asked.get(name)
-        if known and known[0] != digest:
+        known, digest = self._asked.get(name), hashlib.sha256(body).digest()
+        if known and known.digest != digest:
             raise KeyReused("The Idempotency-Key came with another body before", part="Idempotency-Key")
-        if known and not (known[1].done() and (known[1].cancelled() or known[1].exception())):
-            return known[1]
-        self._asked[name] = digest, (task := begin())
-        if len(self._asked) > MOST_KEYS:
-            self._asked.popitem(last=False)
+        if known and not (known.task.done() and (known.task.cancelled() or known.task.exception())):
+            return known.task
+        # A character that is one byte of the body may take four bytes here.
+        self._asked[name] = _Asked(digest, task := begin(), OVERHEAD + 4 * len(body))
         return task
 
     async def _progress(self, request: Request, holder: Token) -> Response:

@@ -1,7 +1,12 @@
 """How far a purge has come, for whoever asked for it."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
+
+OVERHEAD: Final = 3000
+"""Bytes that a purge takes beside its targets and tags, about."""
 
 
 @dataclass
@@ -55,6 +60,11 @@ class Progress:
         if self.running:
             return "running"
         return "incomplete" if self.not_reached else "done"
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, about."""
+        return OVERHEAD + sum(map(sys.getsizeof, (*self.targets, *self.tags)))
 
     def to_dict(self) -> dict[str, object]:
         """What the interface tells."""

@@ -4,11 +4,12 @@ import asyncio
 import json
 import logging
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+from cachetools import LRUCache
 
 from proxy.coordination.seams import RECONNECTED, Bus
 from proxy.purging.caches import Caches
@@ -23,8 +24,8 @@ from proxy.tags import slot
 log = logging.getLogger(__name__)
 
 TOPIC: Final = "purge"
-REMEMBERED: Final = 1000
-"""Purges whose progress is known."""
+REMEMBERED: Final = 8 << 20
+"""Bytes of the purges whose progress is known: of more than a thousand small ones."""
 PATIENCE: Final = 2.0
 """Seconds that whoever purges waits for it to be finished."""
 LOOK_EVERY: Final = 1.0
@@ -54,7 +55,7 @@ class Purges:
     """Counts purges by who said so: a client, another server, a gap in what was heard."""
     on_the_way: float = ON_THE_WAY
     _name: str = field(default_factory=lambda: secrets.token_hex(8))
-    _known: OrderedDict[str, Progress] = field(default_factory=OrderedDict)
+    _known: LRUCache[str, Progress] = field(default_factory=lambda: LRUCache(REMEMBERED, lambda one: one.size))
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def start(self) -> None:
@@ -95,8 +96,6 @@ class Purges:
         places = self.delivered.take(tags)
         progress = Progress(secrets.token_hex(8), targets, tags, raised.shared, raised.kept, paths=len(places))
         self._known[progress.id] = progress
-        if len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
         await self._tell(tags)
         task = self._begin(self._finish(progress, places))
         await asyncio.wait({task}, timeout=PATIENCE)
