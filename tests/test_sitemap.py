@@ -51,6 +51,8 @@ REFUSED = {
     "no document type": (LAUGHS + document("<url><loc>&b;</loc></url>").decode().split("\n")[1]).encode(),
     "undefined entity": document("<url><loc>&secret;</loc></url>"),
     "no XML": b"https://media.example.com/a.jpg",
+    "no XML: unknown encoding": b'<?xml version="1.0" encoding="x"?><urlset/>',
+    "no XML: multi-byte encodings": b'<?xml version="1.0" encoding="big5"?><urlset/>',
     "urlset or sitemapindex": b"<html><body/></html>",
     "this is no sitemap": document("", names='xmlns="http://example.com/"'),
     "no element found": b"",

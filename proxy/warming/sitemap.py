@@ -61,7 +61,7 @@ def read_sitemap(blocks: Iterable[bytes]) -> Sitemap:
         for block in _bounded(_unpacked(blocks)):
             reading.parser.Parse(block, False)
         reading.parser.Parse(b"", True)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the last two for encodings that it cannot read
         raise BadSitemap(f"this is no XML: {error}") from None
     if not reading.root:
         raise BadSitemap("this is no sitemap: urlset or sitemapindex was expected")
