@@ -429,7 +429,7 @@ def _refinement(
 
     async def refine(rendition: Rendition, tags: Collection[str]) -> Result:
         # Another machine may have done it.
-        if (kept := await store.get_anew(rendition.key)) and kept.meta["grade"] == "final":
+        if (kept := await store.get_anew(rendition.key)) and kept.meta.get("grade") == "final":
             return kept
         return await renderer.make(rendition, "final", tags, rank=BEHIND)
 

@@ -28,6 +28,7 @@ from transforms.operations.output import Fallback, Format
 
 NOW_ONLY = Lifetime(0, "no-store")
 REDIRECT_AGE = 60
+GRADES = ("first", "final")
 STAGES = ("queue", "fetch", "decode", "transform", "encode")
 
 
@@ -116,6 +117,8 @@ class Delivery:
         if ask.if_none_match and not_modified(etag(key, "final"), None, ask.if_none_match, None):
             return replace(self._promised(wanted, rendition, purged, "final"), unchanged=True, outcome="unchanged")
         kept = await self.store.get(key)
+        if kept and kept.meta.get("grade") not in GRADES:
+            kept = None  # somebody else's, in a store that others write into; it is made anew, and replaced
         grade = str(kept.meta["grade"]) if kept else self.grade if rendition.refined else "final"
         promised = self._promised(wanted, rendition, purged, grade)
         if kept and grade != "final":

@@ -1,10 +1,13 @@
 """Where results are kept is one setting: stores by their URLs, the nearest first."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from proxy.settings import SettingsError, effective, load
+from proxy.stores.disk_entry import Tail, digest, write_tail
 from tests.redis_server import RedisServer
 from tests.serving import originals, serving, wait_until
 
@@ -95,3 +98,23 @@ def test_a_result_made_by_one_server_is_found_by_another(tmp_path: Path, redis: 
         assert two.count("darkroom_transforms_total") == 0
         assert two.count("darkroom_store_hits_total", tier="redis") >= 1
         assert "hit; detail=memory" in two.ask("/w_300,f_webp/cats/1.jpg")["cache-status"]
+
+
+def test_a_result_that_no_server_can_have_made_is_made_anew(tmp_path: Path, redis: RedisServer) -> None:
+    photos = originals(tmp_path / "photos")
+    common = {"unsigned": True, "redis": redis.url, "redis_prefix": "odd:", "results": "redis:", "first": "final"}
+    common |= {"redis_seconds": 20, "shared_seconds": 20, "workers": 1}
+    odd: list[Any] = [{}, {"grade": 5}, {"grade": 'final"\r\nx-evil: y'}, [], None, "final"]
+    paths = [f"/w_{300 + number}/cats/1.jpg" for number in range(len(odd))]
+    with serving(photos, tmp_path / "one", **common) as one:
+        made = [one.ask(path) for path in paths]
+    names = re.findall("odd:result:([0-9a-f]+)", redis.do("KEYS", "odd:result:*"))
+    assert len(names) >= len(odd)
+    for name, meta in zip(names, odd * len(names), strict=False):
+        tail = write_tail(name, Tail(meta, (), 1, digest(b"x")))
+        redis.do("HSET", f"odd:result:{name}", "tail", tail, "body", b"x")
+    with serving(photos, tmp_path / "two", **common) as two:
+        again = [two.ask(path) for path in paths]
+        assert [(reply.status, reply["etag"]) for reply in again] == [(200, reply["etag"]) for reply in made]
+        assert all(reply.body[:2] == b"\xff\xd8" for reply in again)
+        assert not [event for event in two.log() if event["level"] == "error"]

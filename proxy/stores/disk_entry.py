@@ -102,6 +102,8 @@ def read_tail(key: str, size: int, end: bytes) -> Tail:
         raise Damaged("the seal is broken")
     try:
         kept = json.loads(meta)
+        if not isinstance(kept["meta"], dict) or not all(isinstance(tag, str) for tag in kept["tags"]):
+            raise TypeError("meta is a table, and tags are texts")
         return Tail(kept["meta"], tuple(kept["tags"]), length, body_digest)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise Damaged("the meta cannot be read") from error

@@ -37,8 +37,8 @@ return {#keys, gone}
 class RedisStore:
     """Results as hashes of a tail and a body, the tail as on disk: sealed, and with the digest of the body.
 
-    Every read is checked, so that what somebody else has put there is no result; it is dropped. Each tag is a set of
-    keys by the times at which they expire.
+    Every read is checked, so that what is damaged, or was not meant for a result, is none; it is dropped. That tells
+    nothing of who wrote it. Each tag is a set of keys by the times at which they expire.
     """
 
     name = "redis"

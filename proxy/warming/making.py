@@ -101,7 +101,7 @@ class Warming:
             return None
         self._seen.add(rendition.key)
         kept = await delivery.store.get(rendition.key)
-        if kept is not None and kept.meta["grade"] == "final":
+        if kept is not None and kept.meta.get("grade") == "final":
             return Warmed(shown, "there", size=_length(kept))
         if self.rehearsal:
             cost = delivery.renderer.cost(rendition, "final")
