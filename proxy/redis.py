@@ -1,7 +1,8 @@
 """A Redis that is asked within a budget of time, and left alone for a while when it does not answer."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis, SSLConnection
@@ -20,6 +21,8 @@ BUDGET = 0.1
 """Seconds that one command may take, connecting included."""
 HURRY = 5
 """What the budget is divided by after a command without an answer."""
+LATE, EXTENSIONS = 0.005, 10
+"""Seconds by which a clock of an idle event loop is never late; how often a busy one is given as much again."""
 CONNECTIONS = 64
 
 _TROUBLE = (OSError, RedisConnectionError, RedisTimeoutError)
@@ -96,9 +99,36 @@ class RedisClient:
         try:
             with self.breaker.attempt(*_TROUBLE):
                 # One request asks several times: that shall not cost it several budgets.
-                async with asyncio.timeout(self._budget / HURRY if self.breaker.doubtful else self._budget):
+                async with _patience(self._budget / HURRY if self.breaker.doubtful else self._budget):
                     return await act()
         except (BreakerOpen, *_TROUBLE) as error:
             raise NotAnswering(f"Redis does not answer: {type(error).__name__}") from error
         except RedisError as error:
             raise Refused(f"Redis refuses a command: {type(error).__name__}") from error
+
+
+@asynccontextmanager
+async def _patience(seconds: float) -> AsyncIterator[None]:
+    """Like `asyncio.timeout`, but the time for which this event loop itself stood still is not Redis' fault.
+
+    An answer may have come meanwhile, and a loop that is late looks at clocks before anybody has read it.
+    """
+    loop = asyncio.get_running_loop()
+    due, left = loop.time() + seconds, EXTENSIONS
+    timer: asyncio.TimerHandle
+
+    def look() -> None:
+        nonlocal due, left, timer
+        late = loop.time() - due
+        if late > LATE and left:
+            due, left = loop.time() + late, left - 1
+            timer = loop.call_at(due, look)
+        else:
+            limit.reschedule(loop.time())
+
+    timer = loop.call_at(due, look)
+    try:
+        async with asyncio.timeout(None) as limit:
+            yield
+    finally:
+        timer.cancel()

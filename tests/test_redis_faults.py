@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -70,6 +71,26 @@ def frail(tmp_path: Path) -> Iterator[RedisServer]:
     """A Redis to be treated badly."""
     with redis_server(tmp_path / "redis") as server:
         yield server
+
+
+async def test_a_front_that_is_busy_itself_does_not_speak_against_redis(frail: RedisServer) -> None:
+    client = RedisClient(RedisAddress.read(frail.url), 0.3)
+    await sooner_or_later(lambda: answered(client))
+    failed = client.breaker.failed
+    for _ in range(2):
+        asking = asyncio.create_task(client.ask("PING"))
+        for _ in range(3):
+            await asyncio.sleep(0)  # in which it is sent
+        asyncio.get_running_loop().call_soon(time.sleep, 0.6)
+        assert (await asyncio.gather(asking, return_exceptions=True))[0] == b"PONG"
+    assert client.breaker.failed == failed
+    await client.close()
+
+
+async def answered(client: RedisClient) -> bool:
+    with suppress(NotAnswering):
+        return bool(await client.ask("PING") == b"PONG")
+    return False
 
 
 @pytest.mark.parametrize("fault", FAULTS)
