@@ -480,7 +480,8 @@ async def test_a_reply_tells_what_it_took(tmp_path: Path) -> None:
 async def test_a_reply_tells_the_peak_of_its_own_job(tmp_path: Path) -> None:
     async with pool(tmp_path, size=1) as opened:
         large = await opened.run(job("borrow", mib=100))
-        assert large.peak - large.base > 100 * MIB
+        # Of what it had when it was ready, the allocator may have given some back.
+        assert large.peak - large.base > 99 * MIB
         end = time.monotonic() + 20
         while (small := await opened.run(job("nothing"))).peak - small.base > 50 * MIB:
             assert time.monotonic() < end, "the allocator gives back after a second what is not used"
