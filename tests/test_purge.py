@@ -30,6 +30,7 @@ def settings(folder: Path) -> dict[str, Any]:
         "presets": {"card": "c_fill,h_40,w_50", "outer": "t_card", "other": "w_44"},
         "tokens": TOKENS,
         "unsigned": True,
+        "first": "final",  # a refinement gives a result another tag, whenever a worker has time for it
     }
 
 
