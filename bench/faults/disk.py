@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.load import Http
 from bench.trials.bystanders import bystanders
 from bench.trials.finding import Finding
-from bench.trials.ground import Ground, serving
+from bench.trials.ground import Ground, cold, serving
 
 SMALL_DISK = "16m"
 DAMAGES = ("flip", "truncate", "empty", "foreign", "link", "swap")
@@ -34,7 +34,7 @@ async def full(ground: Ground) -> Finding:
     """A disk that fills up while pictures are made, and is freed."""
     numbers = itertools.count()
     with small_disk(ground.folder / "small") as disk, serving(ground, "full", cache=str(disk / "cache")) as front:
-        async with bystanders(front.port, lambda: _cold(next(numbers)), clients=3) as tally:
+        async with bystanders(front.port, lambda: cold(next(numbers)), clients=3) as tally:
             await asyncio.sleep(2)
             filler = disk / "filler"
             await asyncio.to_thread(fill, filler)
@@ -65,7 +65,7 @@ async def read_only(ground: Ground) -> Finding:
             client = await Http.open(front.port)
             again = await client.ask("/w_100/cats/1.jpg")
             client.close()
-            async with bystanders(front.port, lambda: _cold(next(numbers)), clients=3) as tally:
+            async with bystanders(front.port, lambda: cold(next(numbers)), clients=3) as tally:
                 await asyncio.sleep(5 * ground.scale + 2)
     return Finding(
         "F7 the disk of the cache read-only",
@@ -80,7 +80,7 @@ async def damaged(ground: Ground) -> Finding:
     count, chance, wrong, statuses = ground.times(40), random.Random(3), 0, set()
     with serving(ground, "damaged", memory_bytes="1") as front:
         client = await Http.open(front.port)
-        paths = [_cold(number) for number in range(count)]
+        paths = [cold(number) for number in range(count)]
         truth = {path: (await client.ask(path)).body for path in paths}
         client.close()
     results = ground.folder / "damaged" / "cache" / "results"
@@ -151,7 +151,3 @@ def _broken(results: Path) -> int:
             except OSError:
                 continue
     return broken
-
-
-def _cold(number: int) -> str:
-    return f"/w_{100 + number % 500},q_{50 + number // 500 % 50}/cats/1.jpg"

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from bench.trials.bystanders import Tally, bystanders
 from bench.trials.finding import Finding
-from bench.trials.ground import Ground, serving
+from bench.trials.ground import Ground, cold, serving
 from bench.trials.programs import Program
 from bench.trials.services import redis_server
 
@@ -97,8 +97,8 @@ async def _tried(ground: Ground, kind: str) -> Finding:
     with ExitStack() as stack:
         (harmed, beside) = (stack.enter_context(_with_redis(ground, name)) for name in ("harmed", "beside"))
         async with (
-            bystanders(harmed.port, lambda: _cold(next(numbers)), clients=2) as tally,
-            bystanders(beside.port, lambda: _cold(next(numbers)), clients=2) as usual,
+            bystanders(harmed.port, lambda: cold(next(numbers), "1.jpg"), clients=2) as tally,
+            bystanders(beside.port, lambda: cold(next(numbers), "1.jpg"), clients=2) as usual,
         ):
             await asyncio.sleep(3)
             for _ in range(max(1, round(REPEATS * ground.scale))):
@@ -151,7 +151,3 @@ def _found(kind: str, tally: Tally, usual: Tally, windows: Sequence[tuple[float,
         f"{tally.said()}; p99 {first:+.0f} ms, then median {later:+.1f} ms, afterwards {after:+.1f} ms",
         not tally.failed and first <= ADDED_AT_FIRST and later <= ADDED_LATER and after <= ADDED_LATER,
     )
-
-
-def _cold(number: int) -> str:
-    return f"/w_{40 + number % 600},q_{1 + number // 600 % 100}/1.jpg"

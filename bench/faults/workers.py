@@ -14,7 +14,7 @@ import psutil
 from bench.trials.bystanders import bystanders
 from bench.trials.finding import Finding
 from bench.trials.fronts import workers
-from bench.trials.ground import Front, Ground, serving
+from bench.trials.ground import Front, Ground, cold, serving
 
 BETWEEN_KILLS = 2.0
 KILLS = 60
@@ -29,7 +29,7 @@ async def killed(ground: Ground) -> Finding:
     numbers, chance, slowest, kills = itertools.count(), random.Random(1), 0.0, ground.times(KILLS)
     with serving(ground, "killed") as front:
         made = len(workers(front.pid))
-        async with bystanders(front.port, lambda: _cold(next(numbers)), clients=3) as tally:
+        async with bystanders(front.port, lambda: cold(next(numbers)), clients=3) as tally:
             for _ in range(kills):
                 await asyncio.sleep(BETWEEN_KILLS)
                 with suppress(psutil.NoSuchProcess):
@@ -61,7 +61,7 @@ async def _hopeless(ground: Ground, fault: str, harm: Callable[[psutil.Process],
     times, numbers = ground.times(5), itertools.count()
     with serving(ground, fault.split()[-1].strip("()"), deadline=DEADLINE) as front:
         pid = front.pid
-        async with bystanders(front.port, lambda: _cold(next(numbers)), clients=3) as tally:
+        async with bystanders(front.port, lambda: cold(next(numbers)), clients=3) as tally:
             for _ in range(times):
                 await asyncio.sleep(1)
                 with suppress(psutil.NoSuchProcess):
@@ -88,8 +88,3 @@ async def _whole(front: Front, made: int) -> float:
         if time.monotonic() - start > 10:
             break
     return time.monotonic() - start
-
-
-def _cold(number: int) -> str:
-    """A path that nobody has asked for."""
-    return f"/w_{40 + number % 600},q_{1 + number // 600 % 100}/cats/1.jpg"

@@ -68,3 +68,8 @@ def serving(ground: Ground, name: str, words: Sequence[str] = (), **settings: ob
         yield Front(program.start(), port)
     finally:
         program.stop()
+
+
+def cold(number: int, original: str = "cats/1.jpg") -> str:
+    """A path that nobody has asked for, another for each number up to 60,000."""
+    return f"/w_{40 + number % 600},q_{1 + number // 600 % 100}/{original}"
