@@ -62,6 +62,7 @@ from proxy.sources.mounts import Mounted
 from proxy.sources.source import Closed
 from proxy.stores.notices import Notices
 from proxy.stores.traced import TracedStore
+from proxy.streaming.streams import Streams
 from proxy.tags import tags_at
 from proxy.telling import dropped_in, refused_in, tracing_of, watch_in
 from proxy.together import Together
@@ -116,10 +117,12 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     renderer = Renderer(
         pictures=pools["pictures"],
         drawings=pools["drawings"],
+        moving=pools["moving"],
         store=store if isinstance(tracing, Off) else TracedStore(store, lambda: tracing.span("store put")),
         limits=lambda mount: bounds[mount].limits,
         deadline=settings.deadline,
         deadline_svg=settings.deadline_svg,
+        deadline_moving=settings.deadline_moving,
         shrunk=shrunk,
         watch=watch_in(metrics, tracing),
     )
@@ -147,6 +150,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         siblings=Siblings(store),
         bounds=bounds.__getitem__,
         freshness=freshness.__getitem__,
+        streams=Streams(),
         refine=refinement.consider,
         grade="final" if settings.first == "final" else "first",
         limiter=limiter,

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from proxy.answer import Answer, Ask
 from proxy.caching import ERROR_AGES, REDIRECT, Freshness, Lifetime, etag, lifetime, not_modified
@@ -18,18 +19,25 @@ from proxy.reading import Reader, Wanted, hinted
 from proxy.record import Record
 from proxy.records import Records
 from proxy.rendering import OriginalChanged, Renderer, described, opened
-from proxy.rendition import Bounds, Rendition, check_name, explained, filename, resolve, strong_tag
+from proxy.rendition import Bounds, Rendition, check_name, content_tag, explained, filename, resolve, strong_tag
 from proxy.stores.result import FileBody, Result, Store
 from proxy.tags import Purged, original_tags
 from transforms.errors import Refusal
 from transforms.formats import FORMATS
 from transforms.headers import Header
-from transforms.operations.output import Fallback, Format
+from transforms.operations.output import STREAMS, Fallback, Format
 
 NOW_ONLY = Lifetime(0, "no-store")
 REDIRECT_AGE = 60
 GRADES = ("first", "final")
 STAGES = ("queue", "fetch", "decode", "transform", "encode")
+
+
+class Streams(Protocol):
+    """Products of many files: streams and storyboards."""
+
+    async def answer(self, ask: Ask, wanted: Wanted, base: Rendition) -> Answer:
+        """The file that is asked for, or the way to the first of them. Raises Refusals."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,7 @@ class Delivery:
     siblings: Siblings
     bounds: Callable[[str], Bounds]
     freshness: Callable[[str], Freshness]
+    streams: Streams
     refine: Callable[[Rendition, Collection[str]], None]
     """Told of every result that could be better, when it is asked for again."""
     grade: str
@@ -111,16 +120,24 @@ class Delivery:
         rendition = self.resolved(wanted, record, header, ask.accept, purged)
         if wanted.plan.saving.redirect:
             return self._redirect(wanted, rendition)
+        if rendition.format in STREAMS:
+            return await self.streams.answer(ask, wanted, rendition)
         if rendition.format == "explain":
             return await self._explained(ask, wanted, rendition)
         key = rendition.key
-        if ask.if_none_match and not_modified(etag(key, "final"), None, ask.if_none_match, None):
+        if (
+            ask.if_none_match
+            and not rendition.ranged
+            and not_modified(etag(key, "final"), None, ask.if_none_match, None)
+        ):
             return replace(self._promised(wanted, rendition, purged, "final"), unchanged=True, outcome="unchanged")
         kept = await self.store.get(key)
         if kept and kept.meta.get("grade") not in GRADES:
             kept = None  # somebody else's, in a store that others write into; it is made anew, and replaced
         grade = str(kept.meta["grade"]) if kept else self.grade if rendition.refined else "final"
         promised = self._promised(wanted, rendition, purged, grade)
+        if rendition.ranged:
+            promised = replace(promised, etag=content_tag(kept))
         if kept and grade != "final":
             self.refine(rendition, promised.tags)
         if not_modified(promised.etag, promised.modified, ask.if_none_match, ask.if_modified_since):
@@ -136,6 +153,8 @@ class Delivery:
         except Busy as busy:
             return await self._substituted(busy, ask, wanted, rendition, promised)
         self.siblings.remember(rendition)
+        if rendition.ranged:
+            promised = replace(promised, etag=content_tag(made))
         timings = {name: float(str(made.meta[name])) for name in STAGES if name in made.meta}
         return replace(promised, body=made.body, outcome="made" if led else "shared", timings=timings)
 

@@ -71,6 +71,8 @@ def pools_of(settings: Settings, budget: Budget, metrics: Metrics, reserve: int)
         "pictures": pool("pictures", budget.workers, reserve, budget.spare),
         # Drawings, and headers that take a library to read: quick work, kept away from encoders.
         "drawings": pool("drawings", 1, 0),
+        # Films and sounds: long work, and FFmpeg reads what may be hostile.
+        "moving": pool("moving", budget.workers, 0),
     }
 
 

@@ -57,7 +57,7 @@ class Siblings:
 
     def remember(self, rendition: Rendition) -> None:
         """Note that a rendition is in the store."""
-        if rendition.format not in FORMATS:
+        if not _still(rendition):
             return
         known = _known(rendition)
         siblings = self._known.setdefault(_original(rendition), {})
@@ -74,7 +74,7 @@ class Siblings:
         In this order: the rendition of an older version of the original, a larger one or another format that the
         client takes, one in a quick format made now. Who is `confined` to some sizes gets none that is larger.
         """
-        if rendition.format not in FORMATS:
+        if not _still(rendition):
             return None
         accepted = _accepted(rendition, taken, allowed)
         for known, word in self._ladder(rendition, accepted):
@@ -102,6 +102,11 @@ class Siblings:
         for known in sorted(present, key=lambda known: known.width):
             if known.width >= wanted.width:
                 yield known, "other-format" if known.width == wanted.width else "larger"
+
+
+def _still(rendition: Rendition) -> bool:
+    """Whether it is a picture of a picture: nothing else has anything near it."""
+    return rendition.format in FORMATS and rendition.header.medium == FORMATS[rendition.format].medium == "picture"
 
 
 def _original(rendition: Rendition) -> _Original:

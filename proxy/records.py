@@ -248,7 +248,7 @@ class Records:
 
 
 def _check_bytes(limits: Limits, size: int) -> None:
-    limits.check_bytes("jpg" if limits.jpeg_bytes > limits.picture_bytes else "", size)
+    limits.check_bytes("", size)
 
 
 def _seen(limits: Limits, original: Original) -> Header | Refusal | None:

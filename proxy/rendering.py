@@ -25,7 +25,10 @@ from transforms.limits import Cost, Limits, estimate
 from transforms.params import plain
 from transforms.shrunk import Layer, wanted
 from transforms.sniff import HEAD, sniff
+from transforms.video.costs import cost as recorded
 
+MOVING = tuple(row.name for row in FORMATS.values() if row.medium != "picture")
+"""What the first bytes of a film or a sound are."""
 DRAWINGS = (*(row.name for row in FORMATS.values() if row.vector), "xml", "gzip")
 """What the first bytes of a drawing are, as far as they tell."""
 PROBE = Cost(milliseconds=20, memory=32 << 20)
@@ -100,10 +103,13 @@ class Renderer:
 
     pictures: Pool
     drawings: Pool
+    moving: Pool
+    """For films and sounds."""
     store: Store
     limits: Callable[[str], Limits]
     deadline: float
     deadline_svg: float
+    deadline_moving: float
     shrunk: ShrunkOriginals
     watch: Watch
     brake: Brake = field(default_factory=Brake)
@@ -120,7 +126,8 @@ class Renderer:
 
     async def _make(self, rendition: Rendition, grade: str, tags: Collection[str], rank: int) -> Result:
         mounted, header = rendition.mounted, rendition.header
-        target = wanted(rendition.plan, header, rendition.focus) if rendition.format in FORMATS else None
+        still = rendition.format in FORMATS and header.medium == "picture"
+        target = wanted(rendition.plan, header, rendition.focus) if still else None
         name = f"{mounted.name}\n{mounted.key}\n{rendition.record.version}"
         saves = estimate(header, "jpg", LOOK).milliseconds if target else 0.0
         async with self.shrunk.turn(name, header, target, saves=saves, behind=rank > 0) as turn:
@@ -157,12 +164,12 @@ class Renderer:
         Returns what came back, what it was expected to cost, the seconds of fetching, and whether the original stayed
         as it was.
         """
-        started, drawing = time.monotonic(), FORMATS[rendition.header.kind].vector
+        started, pool, deadline = time.monotonic(), *self._place(rendition.header)
         cost = self.cost(rendition, grade, turn.layer)
         job = Job(
             payload=self._payload(rendition, grade),
             identity=f"{rendition.key}.{grade}",
-            deadline=self.deadline_svg if drawing else self.deadline,
+            deadline=deadline,
             cost=cost.milliseconds,
             memory=cost.memory,
             rank=rank,
@@ -178,7 +185,6 @@ class Renderer:
         try:
             fetched = time.monotonic() - started
             self.watch.read(rendition.mounted.name, original.size, fetched)
-            pool = self.drawings if drawing else self.pictures
             reply = await pool.run(replace(job, descriptor=original.descriptor))
             return reply, cost, fetched, reply.state == original.state
         finally:
@@ -186,12 +192,13 @@ class Renderer:
 
     async def probe(self, original: Original) -> Header:
         """The header of an original whose kind takes a library to read."""
-        drawing = sniff(await asyncio.to_thread(original.head, HEAD)) in DRAWINGS
-        reply = await (self.drawings if drawing else self.pictures).run(
+        kind = sniff(await asyncio.to_thread(original.head, HEAD))
+        pool = self.drawings if kind in DRAWINGS else self.moving if kind in MOVING else self.pictures
+        reply = await pool.run(
             Job(
                 payload={"do": "probe"},
                 identity=f"probe {original.path} {original.version}",
-                deadline=self.deadline_svg if drawing else self.deadline,
+                deadline=self.deadline_svg if kind in DRAWINGS else self.deadline,
                 cost=PROBE.milliseconds,
                 memory=PROBE.memory,
                 descriptor=original.descriptor,
@@ -199,8 +206,16 @@ class Renderer:
         )
         return Header.from_dict(reply.meta["header"])
 
+    def _place(self, header: Header) -> tuple[Pool, float]:
+        """Where work on an original is done, and the seconds that it may take."""
+        if header.medium != "picture":
+            return self.moving, self.deadline_moving
+        return (self.drawings, self.deadline_svg) if FORMATS[header.kind].vector else (self.pictures, self.deadline)
+
     def cost(self, rendition: Rendition, grade: str, layer: Layer | None = None) -> Cost:
         """What it will take to make a rendition, from the header alone, or from pixels that are there."""
+        if rendition.header.medium != "picture":
+            return recorded(rendition.header, rendition.plan, rendition.format, max(rendition.sizes, default=None))
         if rendition.format not in FORMATS:
             return estimate(rendition.header, "jpg", min(LOOK, rendition.header.pixels))
         size = max(rendition.sizes, key=lambda size: size.width * size.height)
@@ -216,8 +231,9 @@ class Renderer:
         }
         if rendition.format == "json":
             return {"do": "describe", "gps": rendition.gps, **common}
+        moving = rendition.format in MOVING
         return {
-            "do": "render",
+            "do": "encode" if moving else "render",
             "plan": str(rendition.plan),
             "format": rendition.format,
             "grade": grade,

@@ -11,14 +11,15 @@ from proxy.negotiation import Choice, bucket, choose
 from proxy.reading import Wanted
 from proxy.record import Record
 from proxy.sources.mounts import Mounted
+from proxy.stores.result import Result
 from proxy.tags import Numbers
 from signing import is_leaf
-from transforms.errors import ConflictingOptions, InvalidOption
+from transforms.errors import ConflictingOptions, InvalidOption, NoSuchStream, UnsupportedFormat
 from transforms.formats import FORMATS, by_extension
 from transforms.headers import Header
 from transforms.limits import Limits
-from transforms.operation import Size
-from transforms.operations.output import DESCRIPTIONS, Attachment, Fallback, Format
+from transforms.operation import Size, joined
+from transforms.operations.output import DESCRIPTIONS, DRAWN, STREAMS, Attachment, Fallback, Format, result_of
 from transforms.plan import Plan
 
 Point = tuple[float, float]
@@ -61,6 +62,12 @@ class Rendition:
         return hashlib.sha256(f"darkroom.result.1\n{json.dumps(facts)}".encode()).hexdigest()[:40]
 
     @property
+    def ranged(self) -> bool:
+        """Whether it may be asked for in parts, so that its tag is that of its very bytes: a film or a sound."""
+        row = FORMATS.get(self.format)
+        return row is not None and row.medium != "picture"
+
+    @property
     def refined(self) -> bool:
         """Whether the format has a final grade that differs from the first."""
         row = FORMATS.get(self.format)
@@ -88,7 +95,8 @@ def resolve(
     choice = _format(wanted, header, accept)
     wanted.policy.check_format(choice.format)
     check_name(wanted, choice.format)
-    upright = Size(*header.upright) if plan.loading.upright else Size(header.width, header.height)
+    check_media(plan, header, result_of(choice.format))
+    upright = shown(plan, header)
     sizes = tuple(plan.measure(upright)) or (upright,)
     row = FORMATS.get(choice.format)
     bounds.limits.check_original(header, moving=row is not None and row.animation and not plan.loading.page)
@@ -101,17 +109,65 @@ def resolve(
     return Rendition(mounted, record, header, plan, choice.format, choice.why, sizes, focus, bounds.gps, purged)
 
 
+MEDIA = {"picture": "a picture", "motion": "a film", "sound": "a sound", "facts": "a description"}
+WAVE = Size(1200, 300)
+"""What a wave is drawn in where nothing is said."""
+
+
+def check_media(plan: Plan, header: Header, result: str) -> None:
+    """Refuse options that mean nothing for this original or this result, and results that cannot be made of it.
+
+    Raises ConflictingOptions, NoSuchStream and UnsupportedFormat.
+    """
+    recorded = header.medium != "picture"
+    if not recorded and result not in ("picture", "facts"):
+        raise UnsupportedFormat(f"{MEDIA.get(result, 'a stream')} cannot be made of a picture")
+    for operation in plan:
+        part = ",".join(joined(*option) for option in operation.write().items())
+        if header.medium not in operation.originals:
+            raise ConflictingOptions(f"{part}: it means nothing for {MEDIA[header.medium]}", part=part)
+        if recorded and result not in operation.media:
+            raise ConflictingOptions(f"{part}: it means nothing where the result is {_called(result)}", part=part)
+    if header.medium == "sound" and result in ("motion", "sheets"):
+        raise NoSuchStream("the original is a sound: there are no pictures in it")
+    if header.medium == "motion" and result == "sound" and not header.sound:
+        raise NoSuchStream("the original is a film without sound")
+
+
+def _called(result: str) -> str:
+    return MEDIA.get(result, "a storyboard" if result == "sheets" else "a stream")
+
+
+def shown(plan: Plan, header: Header) -> Size:
+    """The size of what a plan begins with, upright."""
+    if plan.loading.waveform:
+        return WAVE
+    if header.medium == "sound":
+        return Size(*header.cover) if header.cover else WAVE
+    return Size(*header.upright) if plan.loading.upright else Size(header.width, header.height)
+
+
 def _format(wanted: Wanted, header: Header, accept: bytes) -> Choice:
     plan, saving, row = wanted.plan, wanted.plan.saving, FORMATS[header.kind]
-    if saving.format == "json" and plan.steps:
+    if saving.format == "json" and plan.steps and not plan.loading.waveform:
         raise ConflictingOptions("f_json describes the original, so no step may change it", part="f_json")
+    if saving.format in DRAWN and not plan.loading.waveform:
+        raise UnsupportedFormat("SVG is made of a sound's wave alone, with e_waveform", part=f"f_{saving.format}")
     if saving.format == "auto":
         return _best(wanted, header, accept)
     if saving.format:
         return Choice(saving.format, "the URL says so")
-    if row.writer:
+    if saving.format is None and plan.loading.waveform:
+        return Choice("png", "a wave has few colours")
+    if row.writer and row.medium == header.medium:
         return Choice(header.kind, "it is the original's own")
+    if header.medium != "picture":
+        return Choice(_USUAL[header.medium], f"{row.title} is not written here")
     return Choice("png" if header.alpha or row.vector else "jpg", f"{row.title} is not written here")
+
+
+_USUAL = {"motion": "mp4", "sound": "mp3"}
+"""What is made of a film or a sound of a kind that is not written."""
 
 
 def _best(wanted: Wanted, header: Header, accept: bytes) -> Choice:
@@ -132,8 +188,10 @@ def check_name(wanted: Wanted, form: str) -> None:
     name = wanted.address.name
     if not name:
         return
+    if form in STREAMS:
+        return  # which files there are follows from the original
     if is_leaf(name):
-        raise NoSuchRendition("a picture has no streaming files", part=f"~{name}")
+        raise NoSuchRendition("only f_hls, f_dash and f_vtt have such files", part=f"~{name}")
     extension = name.rpartition(".")[2] if "." in name else ""
     if wanted.plan.saving.format == "auto" and extension:
         raise InvalidOption(
@@ -143,6 +201,11 @@ def check_name(wanted: Wanted, form: str) -> None:
     said = named.name if named else extension
     if extension and said != form:
         raise NoSuchRendition(f"the rendition is {form}, and its name says {extension}", part=f"~{name}")
+
+
+def content_tag(result: Result | None) -> str:
+    """The strong entity tag of a result by its bytes, whose digest was taken when they were made; empty without one."""
+    return f'"{result.meta["digest"]}"' if result and "digest" in result.meta else ""
 
 
 def strong_tag(mounted: Mounted, version: str, purged: Numbers) -> str:

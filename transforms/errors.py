@@ -101,6 +101,30 @@ class TooManyFrames(BadOriginal):
     code = "too_many_frames"
 
 
+class TooLong(BadOriginal):
+    """The original lasts longer than what is read."""
+
+    code = "too_long"
+
+
+class TooManyStreams(BadOriginal):
+    """The original has more streams of pictures, sound and words than are looked at."""
+
+    code = "too_many_streams"
+
+
+class NoSuchStream(BadOriginal):
+    """The original has no picture, or no sound, of which this could be made."""
+
+    code = "no_such_stream"
+
+
+class NoSuchMoment(BadOriginal):
+    """`so_` or `eo_` names a moment that the original does not have."""
+
+    code = "no_such_moment"
+
+
 class NoSuchPage(BadOriginal):
     """`pg_` names a page that the original does not have."""
 

@@ -1,14 +1,17 @@
-"""The formats of pictures: what each can hold, who reads and writes it, and how it is encoded."""
+"""The formats: what each can hold, who reads and writes it, and how it is encoded."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 # What `q_` is where a URL names none.
 DEFAULT_QUALITY: Final = 80
+
+Medium = Literal["picture", "motion", "sound"]
+"""What an original or a result is: a picture (an animation too), a film, or sound alone."""
 
 Settings = Mapping[str, int | bool | str]
 Curve = tuple[tuple[int, int], ...]
@@ -22,7 +25,10 @@ def _settings(**options: int | bool | str) -> Settings:
 
 @dataclass(frozen=True, eq=False)
 class Format:
-    """A format of pictures; `first` and `final` are options of libvips' saver for the two grades of a result."""
+    """A format; `first` and `final` are options of libvips' saver for the two grades of a picture.
+
+    The `medium` is what such a file usually holds: a film's container may hold sound alone, which its header tells.
+    """
 
     name: str
     title: str
@@ -39,6 +45,7 @@ class Format:
     final: Settings = field(default_factory=_settings)
     qualities: Curve = _SAME
     version: int = 1  # raised when what this row encodes changes: it is part of the key of every result
+    medium: Medium = "picture"
 
     @property
     def refined(self) -> bool:
@@ -55,6 +62,13 @@ class Format:
             if low <= q <= high:
                 return round(start + (end - start) * (q - low) / (high - low))
         raise ValueError(f"a quality is 1 to 100, not {q}")
+
+
+def _recording(
+    name: str, title: str, media_type: str, *extensions: str, medium: Medium = "motion", muxer: str | None = None
+) -> Format:
+    """The row of a film's or a sound's format; the writer is FFmpeg's name of the muxer."""
+    return Format(name, title, media_type, (name, *extensions), reader="av", writer=muxer, alpha=False, medium=medium)
 
 
 # Milliseconds and bytes are for 0.25 MP photographs on one core; "first" is what a reader waits for. Qualities join
@@ -147,6 +161,21 @@ _ROWS: Final = (
     Format("heic", "HEIC", "image/heic", ("heic", "heif", "heics", "heifs", "hif"), reader="pi_heif"),
     Format("svg", "SVG", "image/svg+xml", ("svg", "svgz"), reader="vips", vector=True),
     Format("pdf", "PDF", "application/pdf", ("pdf",), reader="pypdfium2", alpha=False, vector=True),
+    # Films and sounds.
+    _recording("mp4", "MP4", "video/mp4", "m4v", muxer="mp4"),
+    _recording("webm", "WebM", "video/webm", muxer="webm"),
+    _recording("mov", "QuickTime", "video/quicktime", "qt"),
+    _recording("mkv", "Matroska", "video/matroska", "mka"),
+    _recording("avi", "AVI", "video/vnd.avi"),
+    _recording("ts", "MPEG-TS", "video/mp2t", "m2ts", "mts"),
+    _recording("3gp", "3GP", "video/3gpp", "3g2"),
+    _recording("mp3", "MP3", "audio/mpeg", medium="sound", muxer="mp3"),
+    _recording("m4a", "M4A", "audio/mp4", "m4b", medium="sound", muxer="ipod"),
+    _recording("aac", "AAC", "audio/aac", "adts", medium="sound", muxer="adts"),
+    _recording("opus", "Opus", "audio/ogg", medium="sound", muxer="opus"),
+    _recording("ogg", "Ogg", "audio/ogg", "oga", "ogv", medium="sound", muxer="ogg"),
+    _recording("flac", "FLAC", "audio/flac", medium="sound", muxer="flac"),
+    _recording("wav", "WAV", "audio/wav", "wave", medium="sound", muxer="wav"),
 )
 
 FORMATS: Final[Mapping[str, Format]] = MappingProxyType({row.name: row for row in _ROWS})
@@ -159,9 +188,9 @@ def by_extension(extension: str) -> Format | None:
     return _EXTENSIONS.get(extension.removeprefix(".").lower())
 
 
-def writable() -> Iterator[Format]:
-    """The formats that can be made."""
-    return (row for row in _ROWS if row.writer)
+def writable(*media: Medium) -> Iterator[Format]:
+    """The formats that can be made, of some media or of all."""
+    return (row for row in _ROWS if row.writer and (not media or row.medium in media))
 
 
 def reader_available(name: str) -> bool:

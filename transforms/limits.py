@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from transforms.errors import OriginalTooLarge, ResultTooLarge, TooManyFrames, TooManyPixels
+from transforms.errors import OriginalTooLarge, ResultTooLarge, TooLong, TooManyFrames, TooManyPixels
 from transforms.formats import FORMATS
 from transforms.headers.header import Header
 
@@ -23,6 +23,13 @@ class Limits:
     frame_megapixels: float = 100  # of an animation, all frames together
     pages: int = 1000  # of a document
     scans: int = 100  # of a progressive JPEG; ten are usual, and each goes over the whole picture
+    video_bytes: int = 20_000 * _MILLION
+    video_seconds: float = 4 * 3600
+    video_megapixels: float = 9  # of one frame; 4096x2160 has 8.9
+    video_rate: float = 120  # frames a second
+    sound_bytes: int = 2_000 * _MILLION
+    sound_seconds: float = 12 * 3600
+    streams: int = 32  # of pictures, sound and words in one file
     result_side: int = 8192
     result_megapixels: float = 40
 
@@ -33,6 +40,9 @@ class Limits:
         """
         row = FORMATS[header.kind]
         self.check_bytes(header.kind, header.bytes)
+        if row.medium != "picture":
+            self._check_recording(header)
+            return
         if not row.vector:  # a drawing has the size at which it is drawn: `check_raster`
             self._check_pixels(header)
         if row.animation and moving:
@@ -41,10 +51,34 @@ class Limits:
             raise TooManyFrames(f"the original has {header.frames} pages; documents of up to {self.pages} are read")
 
     def check_bytes(self, kind: str, size: int) -> None:
-        """Refuse an original of a kind for its bytes alone. Raises `OriginalTooLarge`."""
-        most, what = (self.jpeg_bytes, "JPEGs") if kind == "jpg" else (self.picture_bytes, "pictures")
+        """Refuse an original of a kind for its bytes alone, of any kind if that is "". Raises `OriginalTooLarge`."""
+        most, what = self._most_bytes(kind)
         if size > most:
             raise OriginalTooLarge(f"the original has {_mega(size)} MB; {what} of up to {_mega(most)} are read")
+
+    def _most_bytes(self, kind: str) -> tuple[int, str]:
+        """How large a file may be, and what to call its like; without a kind, that of the largest."""
+        of_media = {
+            "picture": (self.picture_bytes, "pictures"),
+            "sound": (self.sound_bytes, "sounds"),
+            "motion": (self.video_bytes, "films"),
+        }
+        jpeg = (self.jpeg_bytes, "JPEGs")
+        if not kind:
+            return max(jpeg, *of_media.values())
+        return jpeg if kind == "jpg" else of_media[FORMATS[kind].medium]
+
+    def _check_recording(self, header: Header) -> None:
+        film = header.medium == "motion"
+        most, what = (self.video_seconds, "films") if film else (self.sound_seconds, "sounds")
+        if header.seconds > most:
+            raise TooLong(f"the original lasts {header.seconds:.0f} seconds; {what} of up to {most:g} are read")
+        if film:
+            self._check_megapixels("a frame of the original", header.width, header.height, self.video_megapixels, what)
+        if film and header.rate > self.video_rate:
+            raise TooManyFrames(
+                f"the original has {header.rate:.4g} frames a second; films of up to {self.video_rate:g} are read"
+            )
 
     def check_raster(self, width: int, height: int) -> None:
         """Refuse to draw a drawing at a size. Raises `TooManyPixels`."""

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+RESULTS = ("picture", "motion", "sound", "stream", "sheets", "facts")
+"""What results are: those of formats, the files of a stream, the sheets of a storyboard with their cues, and JSON."""
+
 FAMILIES = ("e", "fl")
 """Letters that stand before a word of many: `e_blur` and `fl_progressive` are options of their own."""
 
@@ -35,6 +38,23 @@ class Scene:
     """The point that matters most, as shares of width and height, where somebody has set it."""
 
 
+class Moment(NamedTuple):
+    """A place in a film or a sound, or a length of it: seconds, or a share of the whole."""
+
+    seconds: float | None = None
+    share: float | None = None
+
+    def of(self, whole: float) -> float:
+        """Seconds, of an original that lasts so many."""
+        return self.seconds if self.seconds is not None else (self.share or 0.0) * whole
+
+
+class Waveform(NamedTuple):
+    """How a sound is drawn: the colour of the wave, as red, green, blue and opacity from 0 to 255."""
+
+    colour: tuple[int, int, int, int]
+
+
 @dataclass(frozen=True)
 class Loading:
     """How the original is opened."""
@@ -43,6 +63,19 @@ class Loading:
     """The page or frame to take, counted from 1; None means all frames of an animation, else the first page."""
     upright: bool = True
     """Whether the orientation that the file carries is applied."""
+    start: "Moment | None" = None
+    """Where a film or a sound begins; None is its beginning."""
+    end: "Moment | None" = None
+    duration: "Moment | None" = None
+    """How much of it is taken, beside one of the two; with it a film becomes an animation where it is a picture."""
+    interesting: bool = False
+    """Whether the start is the first frame that shows something."""
+    nearest: bool = False
+    """Whether the nearest keyframe will do, which takes a fraction of the time."""
+    preview: tuple[float, int] | None = None
+    """Seconds of an excerpt, and from how many places of the film."""
+    waveform: "Waveform | None" = None
+    """How a sound is drawn; None: as its cover."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +96,28 @@ class Saving:
     attachment: str | None = None
     fallback: str | None = None
     version: str | None = None
+    rate: float | None = None
+    """Frames a second."""
+    video_codec: str | None = None
+    audio_codec: str | None = None
+    """`none` leaves the sound out."""
+    bit_rate: int | None = None
+    """Bits a second of the film's picture, or of sound alone."""
+    sampling: int | None = None
+    """Samples of sound a second."""
+    key_interval: float | None = None
+    """Seconds from one keyframe to the next, at most."""
+    loudness: float | None = None
+    """LUFS that the sound is brought to (EBU R 128)."""
+    volume: float | None = None
+    """By what the sound is multiplied."""
+    fade_in: float = 0.0
+    fade_out: float = 0.0
+    """Seconds."""
+    ladder: str = "auto"
+    """The name of the rungs that a stream has."""
+    grid: tuple[int, int] | None = None
+    """Columns and rows of a sheet of a storyboard."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +162,9 @@ class Operation:
     step_local: ClassVar[bool] = True
     """Whether the operation belongs to its step; else it holds for the whole plan and may stand once."""
     media: ClassVar[tuple[str, ...]] = ("picture",)
+    """What the result may be: see `RESULTS`."""
+    originals: ClassVar[tuple[str, ...]] = ("picture", "motion", "sound")
+    """What the original may be."""
     example: ClassVar[str]
 
     def __init_subclass__(cls, *, name: str = "", step_local: bool = True) -> None:

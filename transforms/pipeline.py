@@ -1,13 +1,19 @@
 """The order of work inside a step, which is also the order of the manual."""
 
 from transforms.operation import Operation
-from transforms.operations import colour, effects, frame, geometry, output
+from transforms.operations import colour, effects, frame, geometry, output, streams, timing
 
 PIPELINE: tuple[type[Operation], ...] = (
     # Which original, and how it is opened.
     output.Version,
     output.Fallback,
     output.Page,
+    timing.Start,
+    timing.End,
+    timing.Duration,
+    timing.Preview,
+    timing.Keyframe,
+    streams.DrawnWave,
     # Where its pixels go.
     geometry.Density,
     geometry.Trim,
@@ -40,5 +46,18 @@ PIPELINE: tuple[type[Operation], ...] = (
     output.KeepMetadata,
     output.KeepGps,
     output.ForceStrip,
+    # How a film or a sound is written.
+    timing.FrameRate,
+    timing.KeyInterval,
+    streams.VideoCodec,
+    streams.AudioCodec,
+    streams.BitRate,
+    streams.Sampling,
+    streams.Loudness,
+    streams.Volume,
+    streams.Fade,
+    # What hangs under one address.
+    streams.Ladder,
+    streams.Tile,
     output.Attachment,
 )

@@ -17,17 +17,6 @@ RESERVED = {
     "u": "underlays",
     "if": "conditions",
     "$": "variables",
-    "so": "start offsets",
-    "eo": "end offsets",
-    "du": "durations",
-    "sp": "streaming profiles",
-    "vc": "video codecs",
-    "ac": "audio codecs",
-    "af": "audio frequencies",
-    "br": "bit rates",
-    "ki": "key intervals",
-    "fps": "frame rates",
-    "tile": "storyboards",
     "fn": "functions",
     "dn": "densities",
     "dl": "frame delays",
@@ -79,7 +68,7 @@ class Plan:
             raise BadPlan(f"a plan has at most {MOST_STEPS} steps; {len(pixel_steps)} came")
         kept = [operation for operation in whole.values() if not operation.idle()]
         plan = cls(tuple(pixel_steps), tuple(sorted(kept, key=lambda operation: _ORDER[type(operation)])))
-        plan.saving  # noqa: B018 - options that contradict each other are refused now
+        plan.loading, plan.saving  # noqa: B018 - options that contradict each other are refused now
         return plan
 
     def __str__(self) -> str:

@@ -8,18 +8,21 @@ import pyvips
 from pyvips import Image
 
 from transforms import side_readers
+from transforms.containers import DEMUXERS
 from transforms.errors import DamagedOriginal, NoSuchPage, UnsupportedFormat
 from transforms.formats import FORMATS
 from transforms.headers import Header, read_header
+from transforms.limits import Limits
 from transforms.sniff import sniff
 from transforms.svg import read_svg
+from transforms.video.header import read as recorded
 
 _LOADERS = {"jpg": "jpeg", "png": "png", "webp": "webp", "gif": "gif"}
 SPACES = {"b-w": "grey", "grey16": "grey", "cmyk": "cmyk", "lab": "lab", "labs": "lab"}
 
 
-def probe(path: Path, page: int = 1) -> Header:
-    """The header of any original that is read here. Raises UnsupportedFormat and DamagedOriginal."""
+def probe(path: Path, page: int = 1, limits: Limits | None = None) -> Header:
+    """The header of any original that is read here. Raises UnsupportedFormat, DamagedOriginal and TooManyStreams."""
     size = path.stat().st_size
     with path.open("rb") as file:
         header = read_header(file, size)
@@ -27,6 +30,8 @@ def probe(path: Path, page: int = 1) -> Header:
             return header
         file.seek(0)
         kind = sniff(file.read(65_536))
+    if kind in DEMUXERS:
+        return recorded(path, kind, size, limits or Limits())
     reader = _READERS.get(kind or "")
     if not kind or not reader:
         raise UnsupportedFormat(f"{kind or 'what the original holds'} is not read here")

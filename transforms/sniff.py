@@ -30,23 +30,12 @@ _OTHERS: Final = (
     ("pnm", "a PNM picture", rb"P[1-7fF]\s"),
     ("raw", "a camera's raw file", rb"FUJIFILMCCD-RAW|IIRO|IIRS|MMOR|IIU\0|\0.{3}ftypcrx "),
     ("postscript", "a PostScript document", rb"%!PS|\xc5\xd0\xd3\xc6"),
-    ("mkv", "a Matroska or WebM film", rb"\x1a\x45\xdf\xa3"),
-    ("avi", "an AVI film", rb"RIFF.{4}AVI "),
     ("flv", "an FLV film", rb"FLV\x01"),
     ("asf", "an ASF or WMV film", rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
-    ("mpeg", "an MPEG film", rb"\0\0\x01[\xb3\xba]|G(?=.{187}G.{187}G)"),
-    ("mov", "a QuickTime film", rb"\0.{3}(?:ftypqt  |(?:moov|mdat|wide|free|skip|pnot))"),
-    ("m4a", "an MP4 sound", rb"\0.{3}ftypM4[AB] "),
-    ("3gp", "a 3GP film", rb"\0.{3}ftyp3g"),
-    ("mp4", "an MP4 film", rb"\0.{3}ftyp"),
+    ("mpeg", "an MPEG film", rb"\0\0\x01[\xb3\xba]"),
     ("y4m", "a raw YUV film", rb"YUV4MPEG2"),
     ("swf", "a Flash film", rb"[FCZ]WS[\x01-\x32]"),
-    ("wav", "a WAV sound", rb"(?:RIFF|RF64).{4}WAVE"),
     ("aiff", "an AIFF sound", rb"FORM.{4}AIF[FC]"),
-    ("flac", "a FLAC sound", rb"fLaC"),
-    ("ogg", "an Ogg sound or film", rb"OggS"),
-    ("aac", "an AAC sound", rb"\xff[\xf0\xf1\xf8\xf9]"),
-    ("mp3", "an MP3 sound", rb"ID3|\xff[\xe2\xe3\xf2\xf3\xfa\xfb]"),
     ("midi", "a MIDI file", rb"MThd"),
     ("gzip", "gzip data", rb"\x1f\x8b"),
     ("zip", "a ZIP archive or an office document", rb"PK(?:\x03\x04|\x05\x06|\x07\x08)"),
@@ -65,6 +54,20 @@ _OURS: Final = (
     ("tiff", rb"II[\x2a\x2b]\0|MM\0[\x2a\x2b]"),
     ("jxl", rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n"),
     ("pdf", rb"(?:\xef\xbb\xbf)?\s{0,64}%PDF-"),
+    ("webm", rb"\x1a\x45\xdf\xa3(?=.{0,60}\x42\x82[\x40-\x88]?.webm)"),
+    ("mkv", rb"\x1a\x45\xdf\xa3"),
+    ("avi", rb"RIFF.{4}AVI "),
+    ("ts", rb"G(?=.{187}G.{187}G)"),
+    ("mov", rb"\0.{3}(?:ftypqt  |(?:moov|mdat|wide|free|skip|pnot))"),
+    ("m4a", rb"\0.{3}ftypM4[AB] "),
+    ("3gp", rb"\0.{3}ftyp3g"),
+    ("mp4", rb"\0.{3}ftyp"),
+    ("wav", rb"(?:RIFF|RF64).{4}WAVE"),
+    ("flac", rb"fLaC"),
+    ("opus", rb"OggS(?=.{24}OpusHead)"),
+    ("ogg", rb"OggS"),
+    ("aac", rb"\xff[\xf0\xf1\xf8\xf9]"),
+    ("mp3", rb"ID3|\xff[\xe2\xe3\xf2\xf3\xfa\xfb]"),
 )
 
 # Words that begin scripts which media libraries would follow to other files and hosts, and other text worth naming.
@@ -89,9 +92,14 @@ _STILL_BRANDS: Final = {
 }
 _GENERIC_BRANDS: Final = (b"mif1", b"mif2", b"msf1", b"miaf", b"heif")
 
+_NOUNS: Final = {"picture": "picture", "motion": "film", "sound": "sound"}
 _CALLED: Final = {
     **{kind: words for kind, words, _ in (*_OTHERS, *_TEXTS)},
-    **{name: f"{'an' if row.title[0] in 'AS' else 'a'} {row.title} picture" for name, row in FORMATS.items()},
+    **{
+        name: f"{'an' if row.title[0] in 'ASMO' else 'a'} {row.title} {_NOUNS[row.medium]}"
+        for name, row in FORMATS.items()
+    },
+    "mkv": "a Matroska film",
     "pdf": "a PDF document",
     "html": "an HTML page",
     "dash": "a DASH manifest",

@@ -72,7 +72,8 @@ def _describe(job: Mapping[str, Any], aside: Aside) -> Made:
 
 
 def _probe(job: Mapping[str, Any], aside: Aside) -> Made:
-    return {"header": probe(Path(job["path"])).to_dict()}, b""
+    limits = Limits(**job["limits"]) if "limits" in job else None
+    return {"header": probe(Path(job["path"]), limits=limits).to_dict()}, b""
 
 
 _KINDS: dict[str, Callable[[Mapping[str, Any], Aside], Made]] = {

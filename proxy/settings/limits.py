@@ -1,7 +1,7 @@
-"""What one picture may cost."""
+"""What one original may cost."""
 
 from proxy.settings.declare import Table, setting
-from proxy.settings.units import Bytes, Number, Whole
+from proxy.settings.units import Bytes, Number, Seconds, Whole
 
 
 class Limits(Table):
@@ -17,5 +17,12 @@ class Limits(Table):
     )
     pages: Whole = setting(1000, "Most pages of a document.", unit="pages", gt=0)
     scans: Whole = setting(100, "Most scans of a progressive JPEG.", unit="scans", gt=0)
+    video_bytes: Bytes = setting("20GB", "Largest file of a film.", unit="bytes", gt=0)
+    video_seconds: Seconds = setting("4h", "Longest film.", unit="seconds", gt=0)
+    video_megapixels: Number = setting(9, "Largest frame of a film.", unit="megapixels", gt=0)
+    video_rate: Number = setting(120, "Most frames a second of a film.", unit="frames", gt=0)
+    sound_bytes: Bytes = setting("2GB", "Largest file of a sound.", unit="bytes", gt=0)
+    sound_seconds: Seconds = setting("12h", "Longest sound.", unit="seconds", gt=0)
+    streams: Whole = setting(32, "Most streams of pictures, sound and words in one file.", unit="streams", gt=0)
     result_side: Whole = setting(8192, "Longest side of a result.", unit="pixels", gt=0)
     result_megapixels: Number = setting(40, "Largest result.", unit="megapixels", gt=0)

@@ -139,6 +139,9 @@ class Settings(BaseSettings):
     )
     deadline: Seconds = setting(10, "Longest work on one picture.", unit="seconds", gt=0)
     deadline_svg: Seconds = setting(2, "Longest work on one SVG.", unit="seconds", gt=0)
+    deadline_moving: Seconds = setting(
+        120, "Longest work on one film or sound, or a part of one.", unit="seconds", gt=0
+    )
     queue_seconds: Seconds = setting(5, "Longest wait for a worker.", unit="seconds")
     recycle_rss: Bytes = setting("256MiB", "Memory at which an idle worker is replaced.", unit="bytes", ge=64 << 20)
     recycle_jobs: Whole = setting(2000, "Pictures after which a worker is replaced.", unit="pictures", gt=0)

@@ -3,13 +3,18 @@
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
+from transforms.formats import FORMATS, Medium
+
 # EXIF orientations whose picture lies on its side.
 _SIDEWAYS = frozenset({5, 6, 7, 8})
 
 
 @dataclass(frozen=True)
 class Header:
-    """Kind, size and nature of an original; width and height in pixels as stored, one frame's."""
+    """Kind, size and nature of an original; width and height in pixels as stored, one frame's.
+
+    Those of a film are in square pixels, before it is turned upright; a sound has none.
+    """
 
     kind: str
     width: int
@@ -26,6 +31,18 @@ class Header:
     subsampling: str = ""  # of a JPEG's colour: "4:2:0", "4:4:4", ...; "other" is none that has a name
     model: str = ""  # of a JPEG's stored channels: "ycc", "rgb", "grey", "cmyk", "ycck"
     coding: str = ""  # JPEG: "baseline", "extended", "progressive", "arithmetic"; WebP: "lossy", "lossless"
+
+    seconds: float = 0.0  # that a film or a sound lasts
+    rate: float = 0.0  # frames a second of a film, on average
+    sound: bool = False  # a film has sound
+    cover: tuple[int, int] | None = None  # width and height of the picture that a sound carries
+
+    @property
+    def medium(self) -> Medium:
+        """What the original is: a film's container may hold sound alone."""
+        if FORMATS[self.kind].medium == "picture":
+            return "picture"
+        return "motion" if self.width else "sound"
 
     @property
     def upright(self) -> tuple[int, int]:
@@ -44,4 +61,7 @@ class Header:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """A header from its JSON values; fields that this version does not know are left out."""
-        return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
+        known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
+        if cover := known.get("cover"):
+            known["cover"] = (cover[0], cover[1])
+        return cls(**known)

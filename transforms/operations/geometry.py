@@ -37,6 +37,7 @@ class Resize(Operation, name="c"):
     | `thumb` | exactly the box, cut round a point, closer with `z_` | yes | yes | |
     """
 
+    media = ("picture", "motion", "sheets")
     example = "c_fill,w_300,h_200,g_north"
     mode: str = param(Choice((*SCALES, *FILLS, *PADS)), "how the picture is brought to the box", default="limit")
     width: Length | None = param(Distance(), "width of the box", default=None, letter="w")
@@ -195,6 +196,7 @@ class Resize(Operation, name="c"):
 class Density(Operation, name="dpr"):
     """Multiply the lengths of its step for a screen with more device pixels; `w_300,dpr_2` is `w_600`."""
 
+    media = ("picture", "motion", "sheets")
     example = "w_300,dpr_2"
     factor: float = param(Number(0.1, 10), "device pixels to each pixel of the page")
 
@@ -260,6 +262,7 @@ class Rotate(Operation, name="a"):
     unapplied.
     """
 
+    media = ("picture", "motion")
     example = "a_90"
     turns: tuple[str, ...] = param(Turns(), "degrees clockwise, `hflip`, `vflip`, `exif`, `ignore`", whole=True)
 

@@ -6,19 +6,38 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from transforms.formats import DEFAULT_QUALITY, FORMATS
-from transforms.operation import Loading, Operation, Saving, conflict, param
+from transforms.operation import RESULTS, Loading, Operation, Saving, conflict, param
 from transforms.params import Choice, Misspelt, Text, Whole
 
 LEVELS = ("best", "good", "eco", "low")
 DESCRIPTIONS = ("json", "explain")
 """Words of `f_` that ask for facts instead of a picture."""
 
+STREAMS = {"hls": "master.m3u8", "dash": "manifest.mpd", "vtt": "storyboard.vtt"}
+"""Words of `f_` that ask for many files below one address, and which of them is the first."""
+
+DRAWN = ("svg",)
+"""Formats that are made of a sound's wave alone."""
+
 WRITTEN = tuple(name for name, row in FORMATS.items() if row.writer)
+
+
+def result_of(form: str) -> str:
+    """What a word of `f_` makes, of `RESULTS`."""
+    if form in DESCRIPTIONS:
+        return "facts"
+    if form in STREAMS:
+        return "sheets" if form == "vtt" else "stream"
+    return "picture" if form in DRAWN else FORMATS[form].medium
+
+
+_WORDS = (*WRITTEN, *DRAWN, *STREAMS, *DESCRIPTIONS)
 
 
 class Page(Operation, name="pg", step_local=False):
     """Take one page of a document or one frame of an animation."""
 
+    originals = ("picture",)
     example = "pg_2"
     number: int = param(Whole(1, 10_000), "which page or frame, counted from 1")
 
@@ -30,27 +49,31 @@ class Page(Operation, name="pg", step_local=False):
 class FormatWord:
     """A format, `auto` or `auto:redirect`, or a kind of description."""
 
-    expected = f"one of {', '.join(('auto', *WRITTEN, *DESCRIPTIONS))}"
+    expected = f"one of {', '.join(('auto', *_WORDS))}"
 
     def read(self, text: str) -> str:
         if text == "auto:redirect":
             return text
-        return Choice(("auto", *WRITTEN, *DESCRIPTIONS), {"jpeg": "jpg", "tif": "tiff"}).read(text)
+        return Choice(("auto", *_WORDS), {"jpeg": "jpg", "tif": "tiff"}).read(text)
 
     def write(self, value: str) -> str:
         return value
 
     def schema(self) -> dict[str, Any]:
-        return {"enum": ["auto", "auto:redirect", *WRITTEN, *DESCRIPTIONS]}
+        return {"enum": ["auto", "auto:redirect", *_WORDS]}
 
 
 class Format(Operation, name="f", step_local=False):
     """Choose the format of the result.
 
     `f_auto` is the best one that the client takes, `f_auto:redirect` a redirect to it; without `f_` the original's own
-    is kept where it can be written. `f_json` describes the original, `f_explain` the plan.
+    is kept where it can be written. `f_json` describes the original, `f_explain` the plan. Of a film, a format of
+    pictures shows one frame, or moves where `du_` or `e_preview` says how long; a format of sounds is its sound. Of a
+    sound, a format of pictures is its cover, or its wave with `e_waveform`. `f_hls` and `f_dash` lead to a stream's
+    playlist, `f_vtt` to the cues of a storyboard.
     """
 
+    media = RESULTS
     example = "f_webp"
     format: str = param(FormatWord(), "the format", whole=True)
 
@@ -107,6 +130,7 @@ class Quality(Operation, name="q", step_local=False):
     photographs at 90, with `good` (or none) at 80, with `eco` at 65, with `low` at 50.
     """
 
+    media = ("picture", "motion", "sheets")
     version = 2
     example = "q_85"
     value: QualityValue = param(QualityKind(), "1 to 100, or `auto` with a level", whole=True)
@@ -197,6 +221,7 @@ class ForceStrip(Operation, name="fl_force_strip", step_local=False):
 class Attachment(Operation, name="fl_attachment", step_local=False):
     """Offer the result for download, under a name if one is given."""
 
+    media = RESULTS
     example = "fl_attachment:holiday"
     filename: str | None = param(
         Text("a file name", 200), "the file's name; its extension is added", default=None, whole=True
@@ -209,6 +234,7 @@ class Attachment(Operation, name="fl_attachment", step_local=False):
 class Fallback(Operation, name="d", step_local=False):
     """Show another original of the same site where this one is missing; the status stays 404."""
 
+    media = RESULTS
     example = "d_placeholder.jpg"
     source: str = param(Text("a source", 1000), "the other original", whole=True)
 
@@ -224,6 +250,7 @@ class Fallback(Operation, name="d", step_local=False):
 class Version(Operation, name="v", step_local=False):
     """Name a version of the original: part of the result's key, and the answer may be kept for ever."""
 
+    media = RESULTS
     example = "v_7"
     token: str = param(
         Text("a version", 64, r"[A-Za-z0-9._-]+"), "any token that changes with the original", whole=True

@@ -1,0 +1,97 @@
+"""Films and sounds opened by FFmpeg: what it may read, and how it is kept from reading anything else."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import av
+from av.container import InputContainer
+
+from transforms.errors import DamagedOriginal, TooManyStreams
+from transforms.formats import FORMATS
+from transforms.limits import Limits
+
+DEMUXERS: Final = {
+    "mp4": "mov",
+    "mov": "mov",
+    "m4a": "mov",
+    "3gp": "mov",
+    "webm": "matroska",
+    "mkv": "matroska",
+    "avi": "avi",
+    "ts": "mpegts",
+    "mp3": "mp3",
+    "aac": "aac",
+    "ogg": "ogg",
+    "opus": "ogg",
+    "flac": "flac",
+    "wav": "wav",
+}
+"""FFmpeg's name of the one reader of each kind of our formats."""
+
+_READ_AT_ONCE: Final = 1 << 18
+# The list names every format that a demuxer answers to; no protocol means that nothing in a file leads to another.
+_SAFE: Final = {"format_whitelist": "", "protocol_whitelist": "none"}
+_OPTIONS: Final[dict[str, dict[str, str]]] = {
+    # Guessed timestamps would be looked for through a megabyte of an AVI, which has no others.
+    "avi": {"probesize": "32768", "analyzeduration": "0"},
+}
+
+
+class Nameless(io.RawIOBase):
+    """A file for FFmpeg: without a name that it could guess from, and never with more bytes than were asked for."""
+
+    def __init__(self, file: io.RawIOBase) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._file.readinto(buffer) or 0
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+@contextmanager
+def opened(path: Path, kind: str, limits: Limits) -> Iterator[InputContainer]:
+    """An original of a kind of `DEMUXERS`, open for reading. Raises DamagedOriginal and TooManyStreams.
+
+    What FFmpeg says of bytes that it cannot use is DamagedOriginal too, in the whole of the block.
+    """
+    demuxer = DEMUXERS[kind]
+    options = {**_SAFE, "format_whitelist": ",".join((demuxer, *_ALIASES.get(demuxer, ()))), **_OPTIONS.get(kind, {})}
+    with (
+        path.open("rb", buffering=0) as file,
+        damage_told(kind),
+        av.open(Nameless(file), "r", format=demuxer, options=options, buffer_size=_READ_AT_ONCE) as container,
+    ):
+        if len(container.streams) > limits.streams:
+            raise TooManyStreams(
+                f"the original has {len(container.streams)} streams; up to {limits.streams} are looked at"
+            )
+        yield container
+
+
+_ALIASES: Final = {"mov": ("mov,mp4,m4a,3gp,3g2,mj2",), "matroska": ("matroska,webm",)}
+
+
+@contextmanager
+def damage_told(kind: str) -> Iterator[None]:
+    """Raise DamagedOriginal where FFmpeg cannot go on with an original, and MemoryError where memory is short."""
+    try:
+        yield
+    except av.error.MemoryError as error:
+        raise MemoryError from error
+    except (av.FFmpegError, EOFError) as error:
+        noun = "film" if FORMATS[kind].medium == "motion" else "sound"
+        raise DamagedOriginal(f"the original is not a whole {FORMATS[kind].title} {noun}") from error
