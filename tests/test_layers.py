@@ -17,7 +17,7 @@ STANDARD = sys.stdlib_module_names
 RULES: dict[str, set[str]] = {
     "signing": {"itsdangerous"},
     # Rooms of transforms that the front reads: no pixels at module level (see also the test on the running front).
-    "transforms": {"pyvips", "numpy", "pi_heif", "pylibjxl", "pypdfium2"},
+    "transforms": {"pyvips", "numpy", "av", "pi_heif", "pylibjxl", "pypdfium2"},
     # The seams and leaves of the proxy do not know each other.
     "proxy.app": {"*"},
     "proxy.site": {  # a part of it
@@ -87,6 +87,7 @@ RULES: dict[str, set[str]] = {
     "proxy.clients": {"cachetools", "structlog", "proxy.failures", "proxy.log"},
     "proxy.tracing": {"opentelemetry", "proxy.log"},
     "proxy.answer": {"proxy.caching", "proxy.stores"},
+    "proxy.streaming": {"proxy.answer", "proxy.reading", "proxy.rendition", "transforms"},
     "proxy.delivery": {
         "proxy.answer", "proxy.caching", "proxy.clients", "proxy.failures", "proxy.flights", "proxy.herd",
         "proxy.negotiation", "proxy.pressure", "proxy.reading", "proxy.record", "proxy.records", "proxy.rendering",
