@@ -18,10 +18,10 @@ from transforms.formats import FORMATS
 from transforms.headers import Header
 from transforms.headers.window import Window
 from transforms.icc import profile_name
-from transforms.image import scale
+from transforms.image import scale, turned
 from transforms.light import Pixels
 from transforms.limits import Limits
-from transforms.opening import Opened, open_original, turned
+from transforms.opening import Opened, open_original
 from transforms.operation import Loading, Size
 from transforms.palette import average, luminance, palette
 from transforms.placeholders import blurhash, thumbhash

@@ -95,7 +95,7 @@ class Film:
         for frame in islice(self._decoded(self._from_key(self._stamp(begun)), None), number):
             if shows_something(frame):
                 return frame
-            first, begun = first or frame, (_begins(frame) - self._start) * self._base
+            first, begun = first or frame, self.begins(frame)
         step = max(Fraction(1), most / 400)
         for _ in range(_KEYS_TRIED):
             begun, step = begun + step, step * Fraction(5, 4)
@@ -105,6 +105,10 @@ class Film:
             if shows_something(frame):
                 return frame
         return _there(first)
+
+    def begins(self, frame: VideoFrame) -> Fraction:
+        """The moment at which a frame begins."""
+        return (_begins(frame) - self._start) * self._base
 
     # From moments to packets, and from packets to frames.
 

@@ -14,7 +14,8 @@ from transforms.containers import opened
 from transforms.errors import DamagedOriginal
 from transforms.headers import Header
 from transforms.limits import Limits
-from transforms.video.covers import cover_size, is_cover
+from transforms.video.covers import cover_size
+from transforms.video.covers import is_cover as is_cover
 from transforms.video.display import orientation
 
 _SEVERAL: Final = 120
