@@ -1,6 +1,7 @@
 """Which moments of a film or a sound a plan names, before anything of it is decoded."""
 
 from fractions import Fraction
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from transforms.errors import ConflictingOptions, NoSuchMoment, ResultTooLarge
@@ -99,7 +100,7 @@ def frames_a_second(header: Header, rate: float | None) -> float:
 def delays(number: int, rate: float) -> list[int]:
     """Milliseconds that each of so many frames is shown, whose sum never strays from the rate."""
     ends = [round(1000 * place / rate) for place in range(number + 1)]
-    return [later - sooner for sooner, later in zip(ends, ends[1:], strict=False)]
+    return [later - sooner for sooner, later in pairwise(ends)]
 
 
 def check_animation(limits: Limits, number: int, size: Size) -> None:
