@@ -48,9 +48,7 @@ def picture(frame: VideoFrame, size: Size) -> Image:
 def _whole_lines(frame: VideoFrame) -> VideoFrame:
     """A frame of one moment: of the two that are woven into it the first, at all its lines."""
     graph = Graph()
-    source = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format.name, time_base=frame.time_base
-    )
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base)
     graph.link_nodes(source, graph.add("bwdif", "mode=send_frame:deint=all"), graph.add("buffersink")).configure()
     graph.vpush(frame)
     graph.vpush(None)
