@@ -18,7 +18,7 @@ _SMOOTH: Final = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation
 _SHARP: Final = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
 
-def picture(frame: VideoFrame, size: Size) -> Image:
+def still(frame: VideoFrame, size: Size) -> Image:
     """A frame's pixels at a size, lying as stored; alpha is left out, as players without it do.
 
     Where only half of its lines are of one moment the others are made of their neighbours. What is brighter than white
