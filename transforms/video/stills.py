@@ -1,5 +1,6 @@
 """From a decoded frame to pixels as pictures have them: eight bits, sRGB, square, whole lines."""
 
+from fractions import Fraction
 from typing import Final
 
 import av
@@ -48,7 +49,7 @@ def still(frame: VideoFrame, size: Size) -> Image:
 def _whole_lines(frame: VideoFrame) -> VideoFrame:
     """A frame of one moment: of the two that are woven into it the first, at all its lines."""
     graph = Graph()
-    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base)
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000))
     graph.link_nodes(source, graph.add("bwdif", "mode=send_frame:deint=all"), graph.add("buffersink")).configure()
     graph.vpush(frame)
     graph.vpush(None)
