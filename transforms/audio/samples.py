@@ -64,6 +64,37 @@ def track(container: InputContainer, number: int, start: Fraction) -> Track:
     return Track(container, stream, start)
 
 
+def first_place(track: Track) -> Fraction:
+    """Where the first packet of a track that is just opened lies, in samples; 0 where there is none near."""
+    packets = islice(track.container.demux(), _LOOK)
+    first = next((packet.pts for packet in packets if packet.stream is track.stream and packet.pts is not None), None)
+    return Fraction(0) if first is None else track.place(first)
+
+
+def sought(track: Track, seconds: Fraction) -> bool:
+    """Whether FFmpeg found a way to a moment, from which it can go on; it looks by the order of decoding."""
+    at = math.floor((seconds + track.start) / (track.stream.time_base or 1))
+    try:
+        track.container.seek(at, stream=track.stream)
+    except av.FFmpegError:
+        return False
+    return True
+
+
+def rewind(track: Track) -> None:
+    """Go back to the first packet of a track, which may lie before the start of the presentation."""
+    if not sought(track, Fraction(-_DAY)):
+        track.container.seek(0)
+
+
+def demuxed(track: Track) -> Iterator[Any]:
+    """The packets of a track from where its container stands; those of others are not read where that can be helped."""
+    for stream in track.container.streams:
+        if stream is not track.stream:
+            stream.discard = av.stream.Discard.all
+    return track.container.demux(track.stream)
+
+
 def samples(track: Track, first: int, last: int) -> Samples:
     """The samples from `first` up to `last` of the grid. Raises NoSuchStream, and what FFmpeg says of damage.
 
@@ -128,9 +159,7 @@ def _clock(track: Track) -> tuple[int, Fraction] | None:
     if (1 / (track.stream.time_base or Fraction(1))) % track.rate == 0:
         return None
     context = track.stream.codec_context
-    packets = islice(track.container.demux(), _LOOK)
-    first = next((packet.pts for packet in packets if packet.stream is track.stream and packet.pts is not None), 0)
-    return _UNITS.get(context.name, context.frame_size), track.place(first)
+    return _UNITS.get(context.name, context.frame_size), first_place(track)
 
 
 def _anchor(lead: Sequence[Any], track: Track, clock: tuple[int, Fraction] | None) -> int:
@@ -159,7 +188,7 @@ def _frames(track: Track, begin: int, *, fresh: bool) -> Iterator[Any]:
         if wanted - back <= 0:
             break
         fresh = False
-        if not _sought(track, wanted - back):
+        if not sought(track, wanted - back):
             break
         frames = _decoded(track)
         frame = next((frame for frame in frames if frame.pts is not None), None)
@@ -167,23 +196,13 @@ def _frames(track: Track, begin: int, *, fresh: bool) -> Iterator[Any]:
             yield frame
             yield from frames
             return
-    if not fresh and not _sought(track, Fraction(-_DAY)):  # what lies before 0 is wanted too: a decoder begins with it
-        track.container.seek(0)
+    if not fresh:
+        rewind(track)
     yield from _decoded(track)
 
 
-def _sought(track: Track, seconds: Fraction) -> bool:
-    """Whether FFmpeg found a way to a moment, from which it can go on; it looks by the order of decoding."""
-    at = math.floor((seconds + track.start) / (track.stream.time_base or 1))
-    try:
-        track.container.seek(at, stream=track.stream)
-    except av.FFmpegError:
-        return False
-    return True
-
-
 def _decoded(track: Track) -> Iterator[Any]:
-    for packet in track.container.demux(track.stream):
+    for packet in demuxed(track):
         try:
             yield from packet.decode()
         except av.error.InvalidDataError:
