@@ -56,10 +56,16 @@ class Track:
         return (pts * (self.stream.time_base or Fraction(1)) - self.start) * self.rate
 
 
+def playable(stream: AudioStream) -> bool:
+    """Whether there is a decoder for a stream of sound, and a rate that it makes sense at."""
+    context = stream.codec_context
+    return bool(context) and 1000 <= context.sample_rate <= 768_000 and context.channels > 0
+
+
 def track(container: InputContainer, number: int, start: Fraction) -> Track:
     """The track with the number of a stream. Raises NoSuchStream where that is no sound which can be decoded."""
     stream = next((stream for stream in container.streams.audio if stream.index == number), None)
-    if stream is None or not stream.codec_context or not 1000 <= stream.codec_context.sample_rate <= 768_000:
+    if stream is None or not playable(stream):
         raise NoSuchStream(f"the original has no sound in stream {number}")
     return Track(container, stream, start)
 
