@@ -42,5 +42,7 @@ def tag(said: str) -> str:
     found = _TAG.fullmatch(said.strip().replace("_", "-").lower())
     if not found or found[1] in _NONE:
         return ""
-    parts = [part.title() if len(part) == 4 else part.upper() if len(part) == 2 else part for part in found[2].split("-")]
+    parts = [
+        part.title() if len(part) == 4 else part.upper() if len(part) == 2 else part for part in found[2].split("-")
+    ]
     return "-".join((_SHORT.get(found[1], found[1]), *parts[1:]))

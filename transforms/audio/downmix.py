@@ -48,12 +48,12 @@ def stereo(frame: Any) -> NDArray[np.float32]:
 
 def _planes(frame: Any) -> NDArray[np.float32]:
     """A row of floats for each channel."""
-    values = frame.to_ndarray()
+    values: NDArray[Any] = frame.to_ndarray()
     channels = len(frame.layout.channels)
     if not frame.format.is_planar:
         values = values.reshape(-1, channels).T
     if values.dtype == np.uint8:
-        return (values.astype(np.float32) - 128) / 128
+        return ((values.astype(np.float32) - 128) / 128).astype(np.float32)
     if values.dtype.kind == "i":
         return (values / float(1 << (8 * values.dtype.itemsize - 1))).astype(np.float32)
     return np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=1.0, neginf=-1.0)

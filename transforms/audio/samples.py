@@ -5,7 +5,7 @@ original has no sound, before it begins, in a gap, after its end, there is silen
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate, chain, islice
@@ -34,6 +34,7 @@ _DAY: Final = 86_400
 _LOOK: Final = 500  # packets among which the first one of a track is looked for
 _SLACK: Final = Fraction(1, 100)  # seconds: what stands less far from its place is where its clock could not say better
 _COARSE: Final = Fraction(3, 2000)  # seconds by which a clock of milliseconds may be wrong about two things together
+_TELLING: Final = 16  # frames whose timestamps together say where they lie
 _UNITS: Final = {"opus": 120, "vorbis": 64}  # samples that all frames are a multiple of, where they differ in length
 
 
@@ -49,7 +50,7 @@ class Track:
     @property
     def rate(self) -> int:
         """Samples a second, of the original."""
-        return self.stream.codec_context.sample_rate
+        return int(self.stream.codec_context.sample_rate)
 
     def place(self, pts: int) -> Fraction:
         """Where a timestamp lies, in samples of the original from the start of the presentation."""
@@ -147,13 +148,13 @@ def _read(track: Track, begin: int, end: int) -> Samples:
 
 
 def _until(frames: Iterator[Any], track: Track, begin: int) -> Iterator[Any]:
-    """The frames up to the first one that reaches a sample; what has no timestamp before all others is left out."""
-    known = False
+    """The frames up to the first one that reaches a sample, and some more; the first that is yielded has a timestamp."""
+    count = 0
     for frame in frames:
-        known = known or frame.pts is not None
-        if known:
+        if count or frame.pts is not None:
+            count += 1
             yield frame
-        if frame.pts is not None and track.place(frame.pts) + frame.samples > begin:
+        if count >= _TELLING and frame.pts is not None and track.place(frame.pts) + frame.samples > begin:
             return
 
 
@@ -177,9 +178,10 @@ def _anchor(lead: Sequence[Any], track: Track, clock: tuple[int, Fraction] | Non
         return 0
     if clock is None:
         return round(track.place(lead[0].pts))
-    begins = accumulate((frame.samples for frame in lead), initial=0)
+    begins: Iterable[int] = accumulate((frame.samples for frame in lead), initial=0)
     told = [track.place(frame.pts) - begin for frame, begin in zip(lead, begins, strict=False) if frame.pts is not None]
-    place, unit, phase = median(told), clock[0] or lead[0].samples, round(clock[1])
+    place = median(each for each in told if abs(each - told[0]) <= _SLACK * track.rate)  # others are behind a gap
+    unit, phase = clock[0] or lead[0].samples, round(clock[1])
     whole = phase + round((place - phase) / unit) * unit
     return whole if abs(whole - place) <= _COARSE * track.rate else round(place)
 

@@ -11,6 +11,7 @@ from av.container import InputContainer
 from transforms.audio.aac import FRAME
 from transforms.audio.copied import config
 from transforms.audio.samples import Track, playable, track
+from transforms.video.header import lasting
 from transforms.video.index import Sound
 
 _STRAY: Final = 1 / 200  # of all frames: so many may be missing, or lie two at one place
@@ -25,19 +26,20 @@ def sounds(container: InputContainer, start: Fraction) -> tuple[Sound, ...]:
 
 def _sound(found: Track) -> Sound:
     stream, context = found.stream, found.stream.codec_context
-    lengths = [int(stream.duration or 0) * (stream.time_base or 0), Fraction(found.container.duration or 0, 1_000_000)]
-    seconds = next((Fraction(length) for length in lengths if length), Fraction(0))
+    base = stream.time_base or Fraction(1)
+    ends = ((stream.start_time or 0) + stream.duration) * base - found.start if stream.duration else None
+    whole = Fraction(lasting(found.container)).limit_denominator(1_000_000)
     return Sound(
         stream=stream.index,
-        codec=context.name,
+        codec=context.codec.canonical_name,
         channels=context.channels,
         rate=found.rate,
-        language=stream.metadata.get("language", ""),
+        language=(stream.metadata.get("language") or "").strip("\0 "),
         title=stream.metadata.get("title", ""),
         default=bool(stream.disposition & av.stream.Disposition.default),
         remux=config(found) is not None and _regular(found),
         bit_rate=stream.bit_rate or context.bit_rate or _said(stream.metadata.get("BPS", "")),
-        seconds=seconds,
+        seconds=max(Fraction(0), whole if ends is None else ends),
     )
 
 

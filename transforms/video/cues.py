@@ -87,7 +87,8 @@ def _token(token: str) -> str:
         close, name, classes, annotation = found[1], found[2].lower(), found[3], found[4]
         if close:
             return f"</{name}>"
-        said = f" {_escaped(" ".join(html.unescape(annotation).split()))}" if annotation and name in _ANNOTATED else ""
+        annotation = _escaped(" ".join(html.unescape(annotation or "").split()))
+        said = f" {annotation}" if annotation and name in _ANNOTATED else ""
         return f"<{name}{classes}{said}>"
     if _MOMENT.fullmatch(token):
         return token

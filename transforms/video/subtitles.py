@@ -28,7 +28,9 @@ def _plain(data: bytes) -> str:
 def _timed_text(data: bytes) -> str:
     """3GPP TS 26.245, 5.17: the length of the text in two bytes, the text, boxes of styles."""
     text = data[2 : 2 + int.from_bytes(data[:2])]
-    return text.decode("utf-16", "replace") if text[:2] in (b"\xff\xfe", b"\xfe\xff") else text.decode("utf-8", "replace")
+    return (
+        text.decode("utf-16", "replace") if text[:2] in (b"\xff\xfe", b"\xfe\xff") else text.decode("utf-8", "replace")
+    )
 
 
 def _script(data: bytes) -> str:
@@ -44,7 +46,6 @@ def _script(data: bytes) -> str:
 
 _READERS: Final[dict[str, Callable[[bytes], str]]] = {
     "subrip": _plain,
-    "srt": _plain,
     "text": _plain,
     "webvtt": _plain,
     "mov_text": _timed_text,
@@ -54,20 +55,25 @@ _READERS: Final[dict[str, Callable[[bytes], str]]] = {
 """By FFmpeg's name of the codec. Subtitles that are pictures are none of these."""
 
 
+def codec_of(stream: Any) -> str:
+    """FFmpeg's name of a codec, "" where there is no decoder for it."""
+    return stream.codec_context.codec.canonical_name if stream.codec_context else ""
+
+
 def words(container: InputContainer) -> tuple[Words, ...]:
     """Tracks of words that can be shown as text."""
     flags = av.stream.Disposition
     return tuple(
         Words(
             stream=stream.index,
-            codec=stream.codec_context.name,
+            codec=codec_of(stream),
             language=stream.metadata.get("language", ""),
             title=stream.metadata.get("title", ""),
             default=bool(stream.disposition & flags.default),
             forced=bool(stream.disposition & flags.forced),
         )
         for stream in container.streams.subtitles
-        if stream.codec_context and stream.codec_context.name in _READERS
+        if codec_of(stream) in _READERS
     )
 
 
@@ -77,9 +83,9 @@ def cues(container: InputContainer, number: int, start: Fraction, begin: float, 
     `start` is where that starts on the clock of the file. Raises NoSuchStream and DamagedOriginal.
     """
     stream: Any = next((stream for stream in container.streams.subtitles if stream.index == number), None)
-    if stream is None or not stream.codec_context or stream.codec_context.name not in _READERS:
+    if stream is None or codec_of(stream) not in _READERS:
         raise NoSuchStream(f"the original has no words in stream {number}")
-    reader = _READERS[stream.codec_context.name]
+    reader = _READERS[codec_of(stream)]
     for count, packet in enumerate(_packets(container, stream, start, begin, end)):
         if count > MOST_CUES:
             raise DamagedOriginal(f"a track of words has more than {MOST_CUES} cues in one place")
