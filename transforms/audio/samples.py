@@ -148,7 +148,7 @@ def _read(track: Track, begin: int, end: int) -> Samples:
 
 
 def _until(frames: Iterator[Any], track: Track, begin: int) -> Iterator[Any]:
-    """The frames up to the first one that reaches a sample, and some more; the first that is yielded has a timestamp."""
+    """The frames up to the first one that reaches a sample, and some more; the first of them has a timestamp."""
     count = 0
     for frame in frames:
         if count or frame.pts is not None:
