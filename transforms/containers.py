@@ -9,7 +9,7 @@ from typing import Any, Final
 import av
 from av.container import InputContainer
 
-from transforms.errors import DamagedOriginal, TooManyStreams
+from transforms.errors import DamagedOriginal
 from transforms.formats import FORMATS
 from transforms.limits import Limits
 
@@ -73,12 +73,16 @@ def opened(path: Path, kind: str, limits: Limits) -> Iterator[InputContainer]:
     with (
         path.open("rb", buffering=0) as file,
         damage_told(kind),
-        av.open(Nameless(file), "r", format=demuxer, options=options, buffer_size=_READ_AT_ONCE) as container,
+        av.open(
+            Nameless(file),
+            "r",
+            format=demuxer,
+            options=options,
+            buffer_size=_READ_AT_ONCE,
+            metadata_errors="replace",
+        ) as container,
     ):
-        if len(container.streams) > limits.streams:
-            raise TooManyStreams(
-                f"the original has {len(container.streams)} streams; up to {limits.streams} are looked at"
-            )
+        limits.check_streams(len(container.streams))
         yield container
 
 

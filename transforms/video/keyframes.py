@@ -34,17 +34,17 @@ class Listed(NamedTuple):
     """Where the last packet that is listed ends in the file."""
 
 
-def shown(packet: Packet[Any]) -> int | None:
+def shown(packet: "Packet[Any]") -> int | None:
     """When a packet is shown, on the clock of its stream; AVI says only when it is decoded."""
     return packet.dts if packet.pts is None else packet.pts
 
 
-def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any]]:
+def packets(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[Any]]":
     """The packets from where the container stands, without the empty one at the end."""
     return (packet for packet in container.demux(stream) if packet.size and shown(packet) is not None)
 
 
-def listed(container: InputContainer, stream: VideoStream, kind: str, first: Packet[Any], size: int) -> Listed:
+def listed(container: InputContainer, stream: VideoStream, kind: str, first: "Packet[Any]", size: int) -> Listed:
     """The keyframes of the container's index; `first` is the first keyframe, `size` that of the file in bytes."""
     shift = 0
     if kind in BY_DECODING and first.pts is not None and first.dts is not None:
@@ -101,8 +101,8 @@ def _behind(container: InputContainer, stream: VideoStream) -> list[int]:
     return [shown(packet) or 0 for packet in takewhile(lambda packet: not packet.is_keyframe, following)]
 
 
-def until_key(container: InputContainer, stream: VideoStream, key: int) -> Packet[Any] | None:
-    """Go to the keyframe that is shown at `key` and return its packet; None where it is not.
+def until_key(container: InputContainer, stream: VideoStream, key: int, near: int = 0) -> "Packet[Any] | None":
+    """Go to the keyframe that is shown at `key`, or `near` as many ticks, and return its packet; None where it is not.
 
     Containers look for when packets are decoded, so that the first place may lie behind it.
     """
@@ -113,7 +113,7 @@ def until_key(container: InputContainer, stream: VideoStream, key: int) -> Packe
         for packet in islice(packets(container, stream), _SOUGHT):
             if not packet.is_keyframe:
                 continue
-            if shown(packet) == key:
+            if abs((shown(packet) or 0) - key) <= near:
                 return packet
             if (shown(packet) or 0) > key:
                 break
@@ -143,7 +143,7 @@ def end(container: InputContainer, stream: VideoStream, found: Listed, size: int
     return None if last < 0 else last
 
 
-def _lasting(packet: Packet[Any], base: Fraction, step: Fraction) -> Fraction:
+def _lasting(packet: "Packet[Any]", base: Fraction, step: Fraction) -> Fraction:
     """Seconds of the last frame: unless it stays for long, that of any, whatever containers make of the last one."""
     own = (packet.duration or 0) * base
     return own if own >= step * _LONG else step
