@@ -1,6 +1,7 @@
 """Films and sounds opened by FFmpeg: what it may read, and how it is kept from reading anything else."""
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +57,8 @@ class Nameless(io.RawIOBase):
         return self._file.readinto(buffer) or 0
 
     def seek(self, offset: int, whence: int = 0) -> int:
+        if whence == os.SEEK_END:  # FFmpeg asks for the last byte to learn the size, of an empty file too
+            offset, whence = max(0, self._file.seek(0, os.SEEK_END) + offset), os.SEEK_SET
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
@@ -73,10 +76,30 @@ def opened(path: Path, kind: str, limits: Limits) -> Iterator[InputContainer]:
     with (
         path.open("rb", buffering=0) as file,
         damage_told(kind),
-        av.open(Nameless(file), "r", format=demuxer, options=options, buffer_size=_READ_AT_ONCE) as container,
+        av.open(
+            Nameless(file),
+            "r",
+            format=demuxer,
+            options=options,
+            buffer_size=_READ_AT_ONCE,
+            metadata_errors="replace",
+        ) as container,
     ):
         limits.check_streams(len(container.streams))
         yield container
+
+
+def demuxed(container: InputContainer, *streams: Any) -> Iterator[Any]:
+    """The packets of some streams, or of all, from where a container stands, an empty one of each at the end.
+
+    MPEG-TS may have streams that begin in its midst; PyAV knows only those that were there when it was opened.
+    """
+    while True:
+        try:
+            yield from container.demux(*streams)
+        except IndexError:  # that packet is read, and the next one follows
+            continue
+        return
 
 
 _ALIASES: Final = {"mov": ("mov,mp4,m4a,3gp,3g2,mj2",), "matroska": ("matroska,webm",)}
