@@ -43,7 +43,7 @@ def test_moments_behind_the_end_are_refused_with_its_length() -> None:
     with pytest.raises(NoSuchMoment, match="so_9: the original lasts 8 seconds") as told:
         parts("so_9")
     assert (told.value.part, told.value.expected) == ("so_9", "a moment from 0 to 8 seconds")
-    with pytest.raises(NoSuchMoment, match="eo_8.5"):
+    with pytest.raises(NoSuchMoment, match=r"eo_8\.5"):
         parts("so_1,eo_8.5")
     with pytest.raises(ConflictingOptions, match="eo_1: it does not lie behind the start, 2 s"):
         parts("so_2,eo_1")
