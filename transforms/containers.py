@@ -73,13 +73,20 @@ def opened(path: Path, kind: str, limits: Limits) -> Iterator[InputContainer]:
     with (
         path.open("rb", buffering=0) as file,
         damage_told(kind),
-        av.open(Nameless(file), "r", format=demuxer, options=options, buffer_size=_READ_AT_ONCE) as container,
+        _open(file, demuxer, options) as container,
     ):
         if len(container.streams) > limits.streams:
             raise TooManyStreams(
                 f"the original has {len(container.streams)} streams; up to {limits.streams} are looked at"
             )
         yield container
+
+
+def _open(file: io.RawIOBase, demuxer: str, options: dict[str, str]) -> InputContainer:
+    # A title in the letters of another century is no damage.
+    return av.open(
+        Nameless(file), "r", format=demuxer, options=options, buffer_size=_READ_AT_ONCE, metadata_errors="replace"
+    )
 
 
 _ALIASES: Final = {"mov": ("mov,mp4,m4a,3gp,3g2,mj2",), "matroska": ("matroska,webm",)}

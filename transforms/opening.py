@@ -102,6 +102,8 @@ def open_original(
     in memory where that is quicker.
     Raises DamagedOriginal, NoSuchPage and UnsupportedFormat.
     """
+    if loading.waveform:
+        return Opened([_wave(path, header, loading, limits)], Size(header.width, header.height))
     page = loading.page or 1
     if page > max(1, header.frames):
         raise NoSuchPage(f"the original has {header.frames} pages or frames; pg_{page} came", part=f"pg_{page}")
@@ -171,6 +173,12 @@ def _told(pixels: Any, path: Path) -> Image:
     image = turbo.image_of(pixels, (whole.xres, whole.yres))
     _tell(image, whole)
     return image
+
+
+def _wave(path: Path, header: Header, loading: Loading, limits: Limits) -> Image:
+    from transforms.audio.waveform import drawn  # with FFmpeg, which workers for pictures do without
+
+    return drawn(path, header, loading, limits, Size(header.width, header.height))
 
 
 def _jpg(ask: _Ask) -> list[Image]:

@@ -19,7 +19,7 @@ from transforms.render import render
 from transforms.shrunk import Shrunk
 from transforms.worker import Aside
 
-Made = tuple[dict[str, Any], bytes]
+Made = tuple[dict[str, Any], bytes | Path]
 
 
 def perform(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
@@ -30,7 +30,7 @@ def perform(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
     """
     _guarded()
     try:
-        return _KINDS[job["do"]](job, aside)
+        return _KINDS[job["do"]](job, scratch, aside)
     except UnicodeDecodeError as error:
         # pyvips decodes every text field of a file, and files hold what they like.
         raise DamagedOriginal("the original holds text that is no text") from error
@@ -41,7 +41,7 @@ def _guarded() -> None:
     guard()
 
 
-def _render(job: Mapping[str, Any], aside: Aside) -> Made:
+def _render(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
     path, focus, reach = Path(job["path"]), job.get("focus"), job.get("reach")
     made = render(
         path,
@@ -66,18 +66,53 @@ def _render(job: Mapping[str, Any], aside: Aside) -> Made:
     return facts, made.data
 
 
-def _describe(job: Mapping[str, Any], aside: Aside) -> Made:
+def _encode(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
+    return _ENCODERS[FORMATS[job["format"]].medium](job, scratch)
+
+
+def _sound(job: Mapping[str, Any], scratch: Path) -> Made:
+    from transforms.audio.encode import encode  # with FFmpeg, which workers for pictures do without
+
+    header, plan, limits = Header.from_dict(job["header"]), Plan.read(job["plan"]), Limits(**job["limits"])
+    made = encode(Path(job["path"]), header, plan, job["format"], limits, scratch)
+    facts = {
+        "seconds": made.seconds,
+        "digest": made.digest,
+        "sampling": made.rate,
+        "bit_rate": made.bit_rate,
+        "decode": made.measuring,
+        "encode": made.encoding,
+    }
+    return facts, made.path
+
+
+_ENCODERS: dict[str, Callable[[Mapping[str, Any], Path], Made]] = {
+    "sound": _sound,
+}
+"""By what the result is."""
+
+
+def _wave(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
+    from transforms.audio.waveform import told
+
+    header, plan, limits = Header.from_dict(job["header"]), Plan.read(job["plan"]), Limits(**job["limits"])
+    return told(Path(job["path"]), header, plan, job["format"], limits)
+
+
+def _describe(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
     header = Header.from_dict(job["header"])
     return {"facts": describe(Path(job["path"]), header, Limits(**job["limits"]), gps=job["gps"])}, b""
 
 
-def _probe(job: Mapping[str, Any], aside: Aside) -> Made:
+def _probe(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
     limits = Limits(**job["limits"]) if "limits" in job else None
     return {"header": probe(Path(job["path"]), limits=limits).to_dict()}, b""
 
 
-_KINDS: dict[str, Callable[[Mapping[str, Any], Aside], Made]] = {
+_KINDS: dict[str, Callable[[Mapping[str, Any], Path, Aside], Made]] = {
     "render": _render,
+    "encode": _encode,
+    "wave": _wave,
     "describe": _describe,
     "probe": _probe,
 }
