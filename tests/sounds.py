@@ -47,7 +47,7 @@ def tone(seconds: float, rate: int = 48_000, channels: int = 2, level: float = 0
 def wav(samples: Any, rate: int = 48_000, width: int = 2) -> bytes:
     """A WAV file of samples from -1 to 1, of two or three bytes each."""
     whole = np.clip(np.round(samples.T * 2 ** (8 * width - 1)), -(2 ** (8 * width - 1)), 2 ** (8 * width - 1) - 1)
-    data = whole.astype("<i4").view(np.uint8).reshape(*whole.shape, 4)[..., :width].tobytes()
+    data = np.ascontiguousarray(whole.astype("<i4")).view(np.uint8).reshape(*whole.shape, 4)[..., :width].tobytes()
     made = io.BytesIO()
     with wave.open(made, "wb") as file:
         file.setnchannels(samples.shape[0])
@@ -81,7 +81,9 @@ def encoded(
     """A file of this kind; `cover` is a JPEG."""
     muxer, codec = CODECS[kind]
     made = io.BytesIO()
-    with av.open(made, "w", format=muxer, options={"movflags": "use_metadata_tags"} if kind == "m4a" else {}) as file:
+    # All tags of an MP4 by their names, in the place of which there are no covers.
+    options = {"movflags": "use_metadata_tags"} if kind == "m4a" and tags else {}
+    with av.open(made, "w", format=muxer, options=options) as file:
         stream: Any = file.add_stream(codec, rate=rate, layout=layout)
         stream.codec_context.bit_rate = 256_000
         file.metadata.update(tags or {})

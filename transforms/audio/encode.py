@@ -23,7 +23,7 @@ from transforms.audio.excerpt import Excerpt, excerpt
 from transforms.audio.fades import faded
 from transforms.audio.loudness import factor, measured, multiplied
 from transforms.audio.samples import Block, blocks, framed, sound_of
-from transforms.audio.tags import as_ffmpeg, kept_chapters, kept_tags, picture_comment
+from transforms.audio.tags import as_ffmpeg, chapter_comments, kept_chapters, kept_tags, picture_comment
 from transforms.containers import damage_told, opened
 from transforms.errors import ResultTooLarge
 from transforms.formats import FORMATS
@@ -35,7 +35,8 @@ from transforms.plan import Plan
 _AT_ONCE: Final = 1 << 20  # bytes
 _COVERED: Final = {"mp3": "stream", "m4a": "stream", "flac": "stream", "ogg": "comment", "opus": "comment"}
 """How formats hold a cover; the others hold none."""
-_CHAPTERED: Final = ("mp3", "m4a", "ogg", "opus")
+_CHAPTERED: Final = {"mp3": "file", "m4a": "file", "ogg": "comment", "opus": "comment"}
+"""How formats hold chapters; the others hold none."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +113,15 @@ def _written(container: InputContainer, order: _Order, by: float, cover: Cover |
         for block in found:
             output.mux(stream.encode(framed(block, rate, samples)))
             samples += block.shape[1]
-            if target.stat().st_size > order.limits.sound_bytes:
-                raise ResultTooLarge(f"the result would have more than {order.limits.sound_bytes} bytes")
+            _check_size(target, order.limits)
         output.mux(stream.encode(None))
+    _check_size(target, order.limits)
     return samples
+
+
+def _check_size(target: Path, limits: Limits) -> None:
+    if target.stat().st_size > limits.sound_bytes:
+        raise ResultTooLarge(f"the result would have more than {limits.sound_bytes} bytes")
 
 
 @contextmanager
@@ -163,7 +169,11 @@ def _told(
     """Give the result its tags, its chapters and its cover; the packet of a cover that is a stream."""
     output.metadata.update(kept_tags(container, source, order.saving.metadata))
     if order.form in _CHAPTERED and order.saving.metadata != "none":
-        output.set_chapters(as_ffmpeg(kept_chapters(container, order.part)))
+        chapters = kept_chapters(container, order.part)
+        if _CHAPTERED[order.form] == "comment":
+            output.metadata.update(chapter_comments(chapters))
+        else:
+            output.set_chapters(as_ffmpeg(chapters))
     if cover is None:
         return None
     if _COVERED[order.form] == "comment":

@@ -91,6 +91,17 @@ def as_ffmpeg(chapters: Iterator[Chapter]) -> list[Any]:
     ]
 
 
+def chapter_comments(chapters: Iterator[Chapter]) -> dict[str, str]:
+    """The comments that name chapters in Ogg (wiki.xiph.org/Chapter_Extension)."""
+    comments = {}
+    for number, chapter in enumerate(chapters):
+        minutes, seconds = divmod(round(chapter.start * 1000) / 1000, 60)
+        hours, minutes = divmod(int(minutes), 60)
+        comments[f"CHAPTER{number:03}"] = f"{hours:02}:{minutes:02}:{seconds:06.3f}"
+        comments[f"CHAPTER{number:03}NAME"] = chapter.title
+    return comments
+
+
 def picture_comment(cover: Cover) -> Mapping[str, str]:
     """The comment that holds a cover in Ogg: FLAC's block of a picture (RFC 9639, 8.8), in Base64."""
     media_type = cover.media_type.encode()
