@@ -9,6 +9,9 @@ from transforms.headers import Header
 from transforms.limits import Cost, Limits
 from transforms.plan import Plan
 
+MOST_BYTES: Final = (1 << 32) - (1 << 16)
+"""A WAV counts its bytes with 32 bits."""
+
 _MEGABYTE: Final = 1 << 20
 _START: Final = 20.0  # milliseconds of any job: opening twice, tables of the encoders
 # Milliseconds for a second of sound, on one core.
@@ -42,10 +45,10 @@ def check_sound(header: Header, plan: Plan, form: str, limits: Limits) -> None:
     """
     chosen = settled(plan.saving, form)
     size = seconds_of(header, plan) * (chosen.bit_rate or chosen.rate * _PLAIN) / 8
-    if size > limits.sound_bytes:
+    most = min(limits.sound_bytes, MOST_BYTES)
+    if size > most:
         raise ResultTooLarge(
-            f"the result would have some {size / 1_000_000:.0f} MB; sounds of up to "
-            f"{limits.sound_bytes / 1_000_000:g} are made",
+            f"the result would have some {size / 1_000_000:.0f} MB; sounds of up to {most / 1_000_000:g} are made",
             expected="a part of it by so_ and du_, or a format that needs fewer bytes",
         )
 

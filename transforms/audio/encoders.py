@@ -99,7 +99,7 @@ ENCODERS: Final[Mapping[str, Encoder]] = MappingProxyType(
         "opus": _OPUS,
         "ogg": _OPUS,
         "flac": Encoder("flac", "flac", "s16", "s32", options=(("compression_level", "5"),)),
-        "wav": Encoder("", "pcm_s16le", "s16", "s32", muxing=(("rf64", "auto"),)),
+        "wav": Encoder("", "pcm_s16le", "s16", "s32"),
     }
 )
 """By the format's name."""

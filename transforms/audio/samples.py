@@ -11,7 +11,7 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.filter import Graph
-from av.stream import Discard
+from av.stream import Discard, Disposition
 
 from transforms.audio.excerpt import Excerpt
 from transforms.errors import DamagedOriginal, NoSuchMoment, NoSuchStream, TooLong, UnsupportedFormat
@@ -32,13 +32,20 @@ _DAMAGED_FROM, _DAMAGED_SHARE = 4, 10  # packets: so many and a tenth
 
 
 def sound_of(container: InputContainer) -> AudioStream:
-    """The sound that a player plays: the default one where there are several. Raises NoSuchStream and others."""
+    """The sound that a player plays: the default one where there are several.
+
+    Raises NoSuchStream, UnsupportedFormat and DamagedOriginal.
+    """
     sounds = [stream for stream in container.streams.audio if stream.codec_context]
     if not sounds:
         if container.streams.audio:
             raise UnsupportedFormat("the original's sound is of a codec that is not read here")
         raise NoSuchStream("the original has no sound")
-    return max(sounds, key=lambda stream: (bool(stream.disposition & av.stream.Disposition.default), -stream.index))
+    chosen = max(sounds, key=lambda stream: (bool(stream.disposition & Disposition.default), -stream.index))
+    rate = chosen.codec_context.sample_rate
+    if not _RATES[0] <= rate <= _RATES[1] or not chosen.codec_context.format:
+        raise DamagedOriginal(f"the original's sound has {rate} samples a second")
+    return chosen
 
 
 def blocks(
@@ -50,8 +57,6 @@ def blocks(
     there is silence. Raises NoSuchMoment where nothing is there, TooLong, DamagedOriginal.
     """
     own = stream.codec_context.sample_rate
-    if not _RATES[0] <= own <= _RATES[1]:
-        raise DamagedOriginal(f"the original's sound has {own} samples a second")
     found = _cut(_placed(container, stream, part.start, own), part, own, longest)
     if rate in (None, own):
         yield from found

@@ -8,7 +8,7 @@ import numpy as np
 from pyvips import Image
 
 from transforms.audio.peaks import Values, peaks_of
-from transforms.audio.waves import points, wave_size
+from transforms.audio.waves import box_of, points
 from transforms.facts import Facts
 from transforms.headers import Header
 from transforms.limits import Limits
@@ -69,7 +69,7 @@ def _short(number: float) -> str:
 
 
 def _svg(path: Path, header: Header, plan: Plan, limits: Limits) -> tuple[dict[str, Any], bytes]:
-    size = wave_size(plan)
+    size = box_of(plan)
     limits.check_result(*size)
     values = peaks_of(path, header, plan.loading, limits, size.width).values
     text = as_svg(values, size, plan.loading.waveform or _PLAIN)

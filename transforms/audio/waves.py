@@ -19,7 +19,20 @@ _CUTS: Final = ("crop", "thumb")
 def wave_size(plan: Plan) -> Size:
     """The pixels of a wave: those of the box that the first resize names, for a wave has no shape of its own."""
     first = _first(plan)
-    return first.whole_box(WAVE) if first and first.mode not in _CUTS else WAVE
+    if first is None or first.mode in _CUTS or _is_share(first):
+        return WAVE
+    return first.whole_box(WAVE)
+
+
+def box_of(plan: Plan) -> Size:
+    """The size of a wave that is no pixels, and on which nothing is done behind."""
+    first = _first(plan)
+    return first.whole_box(WAVE) if first else WAVE
+
+
+def _is_share(resize: Resize) -> bool:
+    """Whether a size is a share of another, which a drawing of that size would be taken of again."""
+    return any(length is not None and length.share is not None for length in (resize.width, resize.height))
 
 
 def points(plan: Plan) -> int:
