@@ -27,7 +27,7 @@ _NEAR: Final = 30.0
 _SLACK: Final = Fraction(1, 10)
 """Seconds by which timestamps may differ from the samples counted: containers round them, and some lie a little."""
 _RATES: Final = (1_000, 768_000)
-_CHANNELS: Final = 64
+_CHANNELS: Final = 32
 _DAMAGED_FROM, _DAMAGED_SHARE = 4, 10  # packets: so many and a tenth
 
 
