@@ -235,7 +235,7 @@ class Renderer:
         if rendition.plan.loading.waveform and rendition.format in _TOLD:
             return {"do": "wave", "plan": str(rendition.plan), "format": rendition.format, **common}
         if rendition.format == "json":
-            return {"do": "describe", "gps": rendition.gps, **common}
+            return {"do": "describe", "gps": rendition.gps, "plan": str(rendition.plan), **common}
         moving = rendition.format in MOVING
         return {
             "do": "encode" if moving else "render",

@@ -173,7 +173,7 @@ def test_an_excerpt_at_another_rate_lasts_as_long(make: Make) -> None:
 
 
 def test_an_end_behind_the_original_is_its_end(make: Make) -> None:
-    assert make(wav(tone(0.5)), "so_0.1,eo_9").seconds == pytest.approx(0.4)
+    assert make(wav(tone(0.5)), "so_0.1,du_9").seconds == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_a_wave_of_numbers_is_as_long_as_it_says(server: Server) -> None:
         ("/f_mp3,w_100/song.mp3", 400, "a sound"),
         ("/f_mp3,so_100/song.mp3", 422, "lasts"),
         ("/f_mp3,so_auto/song.mp3", 400, "this is a sound"),
-        ("/f_mp3,so_0.5,eo_0.2/song.mp3", 400, "holds nothing"),
+        ("/f_mp3,so_0.5,eo_0.2/song.mp3", 400, "behind the start"),
         ("/f_svg,e_waveform,e_blur/song.mp3", 400, "a w_ and an h_ alone"),
         ("/e_waveform,w_9000,h_10/song.mp3", 400, "8192"),
         ("/f_json,e_waveform,w_9000/song.mp3", 400, "8192"),

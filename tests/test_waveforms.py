@@ -19,11 +19,11 @@ from transforms.audio.waves import check_wave, points, wave_size
 from transforms.errors import ConflictingOptions, NoSuchMoment, NoSuchStream, Refusal, ResultTooLarge
 from transforms.formats import FORMATS
 from transforms.limits import Limits
-from transforms.operation import Loading
 from transforms.plan import Plan
 from transforms.probe import probe
 from transforms.render import render
 from transforms.sniff import sniff
+from transforms.wishes import Loading
 from transforms.work import perform
 from transforms.worker import Aside
 

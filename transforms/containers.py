@@ -73,17 +73,17 @@ def opened(path: Path, kind: str, limits: Limits) -> Iterator[InputContainer]:
     with (
         path.open("rb", buffering=0) as file,
         damage_told(kind),
-        _open(file, demuxer, options) as container,
+        av.open(
+            Nameless(file),
+            "r",
+            format=demuxer,
+            options=options,
+            buffer_size=_READ_AT_ONCE,
+            metadata_errors="replace",
+        ) as container,
     ):
         limits.check_streams(len(container.streams))
         yield container
-
-
-def _open(file: io.RawIOBase, demuxer: str, options: dict[str, str]) -> InputContainer:
-    # A title in the letters of another century is no damage.
-    return av.open(
-        Nameless(file), "r", format=demuxer, options=options, buffer_size=_READ_AT_ONCE, metadata_errors="replace"
-    )
 
 
 _ALIASES: Final = {"mov": ("mov,mp4,m4a,3gp,3g2,mj2",), "matroska": ("matroska,webm",)}

@@ -5,6 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from transforms.audio.encode import encode
+from transforms.audio.waveform import told
 from transforms.describe import describe
 from transforms.errors import DamagedOriginal
 from transforms.formats import FORMATS
@@ -17,6 +19,8 @@ from transforms.plan import Plan
 from transforms.probe import probe
 from transforms.render import render
 from transforms.shrunk import Shrunk
+from transforms.video.covers import as_picture
+from transforms.video.describe import recording
 from transforms.worker import Aside
 
 Made = tuple[dict[str, Any], bytes | Path]
@@ -43,17 +47,19 @@ def _guarded() -> None:
 
 def _render(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
     path, focus, reach = Path(job["path"]), job.get("focus"), job.get("reach")
-    made = render(
-        path,
-        Header.from_dict(job["header"]),
-        Plan.read(job["plan"]),
-        FORMATS[job["format"]],
-        job["grade"],
-        Limits(**job["limits"]),
-        (focus[0], focus[1]) if focus else None,
-        Shrunk.from_dict(job["shared"], path.stat().st_size) if "shared" in job else None,
-        Sharing(aside.path, Size(*reach), aside.announce) if reach else None,
-    )
+    plan, limits = Plan.read(job["plan"]), Limits(**job["limits"])
+    with as_picture(path, Header.from_dict(job["header"]), plan.loading, limits) as (shown, header):
+        made = render(
+            shown,
+            header,
+            plan,
+            FORMATS[job["format"]],
+            job["grade"],
+            limits,
+            (focus[0], focus[1]) if focus else None,
+            Shrunk.from_dict(job["shared"], path.stat().st_size) if "shared" in job else None,
+            Sharing(aside.path, Size(*reach), aside.announce) if reach else None,
+        )
     facts = {
         "width": made.size.width,
         "height": made.size.height,
@@ -71,8 +77,6 @@ def _encode(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
 
 
 def _sound(job: Mapping[str, Any], scratch: Path) -> Made:
-    from transforms.audio.encode import encode  # with FFmpeg, which workers for pictures do without
-
     header, plan, limits = Header.from_dict(job["header"]), Plan.read(job["plan"]), Limits(**job["limits"])
     made = encode(Path(job["path"]), header, plan, job["format"], limits, scratch)
     facts = {
@@ -93,15 +97,15 @@ _ENCODERS: dict[str, Callable[[Mapping[str, Any], Path], Made]] = {
 
 
 def _wave(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
-    from transforms.audio.waveform import told
-
     header, plan, limits = Header.from_dict(job["header"]), Plan.read(job["plan"]), Limits(**job["limits"])
     return told(Path(job["path"]), header, plan, job["format"], limits)
 
 
 def _describe(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
-    header = Header.from_dict(job["header"])
-    return {"facts": describe(Path(job["path"]), header, Limits(**job["limits"]), gps=job["gps"])}, b""
+    path, header, limits = Path(job["path"]), Header.from_dict(job["header"]), Limits(**job["limits"])
+    if header.medium == "picture":
+        return {"facts": describe(path, header, limits, gps=job["gps"])}, b""
+    return {"facts": recording(path, header, limits, Plan.read(job["plan"]).loading, gps=job["gps"])}, b""
 
 
 def _probe(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:

@@ -1,6 +1,5 @@
 """The picture that a sound carries, as another sound may carry it on."""
 
-import io
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,10 +8,9 @@ from typing import Final
 from av.container import InputContainer
 
 from transforms.errors import Refusal
-from transforms.headers import read_header
 from transforms.limits import Limits
 from transforms.stored import cleaned
-from transforms.video.header import is_cover
+from transforms.video.covers import cover_of as found_in
 
 _MOST_BYTES: Final = 4_000_000
 _MEDIA_TYPES: Final = {"jpg": "image/jpeg", "png": "image/png"}
@@ -47,19 +45,14 @@ def cover_of(container: InputContainer, limits: Limits) -> Cover | None:
     None where there is none, and where it is no JPEG or PNG that is whole and within the limits: a sound is the same
     without it. Nothing is decoded. The container is to be opened anew behind this.
     """
-    stream = next((stream for stream in container.streams.video if is_cover(stream)), None)
-    if stream is None:
+    if not (found := found_in(container)):
         return None
-    packet = next((packet for packet in container.demux(stream) if packet.size), None)
-    if packet is None or packet.size > _MOST_BYTES:
-        return None
-    data = bytes(packet)
+    data, header = found
     try:
-        header = read_header(io.BytesIO(data), len(data))
-        if header is None or header.kind not in _CODECS:
-            return None
         limits.check_original(header)
     except Refusal:
+        return None
+    if header.kind not in _CODECS or len(data) > _MOST_BYTES:
         return None
     whole = cleaned(data, {}) if header.kind == "jpg" else _png(data)
     return Cover(header.kind, *header.upright, whole) if whole else None

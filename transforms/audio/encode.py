@@ -30,8 +30,8 @@ from transforms.errors import ResultTooLarge
 from transforms.formats import FORMATS
 from transforms.headers import Header
 from transforms.limits import Limits
-from transforms.operation import Saving
 from transforms.plan import Plan
+from transforms.wishes import Saving
 
 _AT_ONCE: Final = 1 << 20  # bytes
 _COVERED: Final = {"mp3": "stream", "m4a": "stream", "flac": "stream", "ogg": "comment", "opus": "comment"}

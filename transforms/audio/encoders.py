@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from transforms.errors import InvalidOption
 from transforms.formats import FORMATS
-from transforms.operation import Saving
+from transforms.wishes import Saving
 
 RATE: Final = 48_000
 """Samples a second where nothing is said: what films have, and what every device plays without converting."""

@@ -11,7 +11,7 @@ from transforms.audio.samples import Block, blocks, sound_of
 from transforms.containers import opened
 from transforms.headers import Header
 from transforms.limits import Limits
-from transforms.operation import Loading
+from transforms.wishes import Loading
 
 Values: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.float32]]"
 

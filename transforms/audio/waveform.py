@@ -12,8 +12,9 @@ from transforms.audio.waves import box_of, points
 from transforms.facts import Facts
 from transforms.headers import Header
 from transforms.limits import Limits
-from transforms.operation import Loading, Size, Waveform
+from transforms.operation import Size
 from transforms.plan import Plan
+from transforms.wishes import Loading, Waveform
 
 _LEAST: Final = 0.5
 """Half of the pixels that silence is high: a line goes through all of the wave."""
