@@ -296,6 +296,23 @@ def test_a_film_without_sound_has_none(make: Make) -> None:
         make(sounds.film(0.5, sound=False), form="mp3")
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_samples_that_are_no_numbers_are_silent_and_others_bounded(make: Make, form: str) -> None:
+    samples = tone(0.3).astype(np.float32)
+    samples[:, 3_000] = np.nan
+    samples[:, 4_000] = np.inf
+    samples[:, 5_000] = 1e30
+    data = bytearray(wav(np.zeros((2, samples.shape[1])), width=2))
+    data[20:22], data[28:32], data[32:34], data[34:36] = (
+        b"\x03\0",
+        (384_000).to_bytes(4, "little"),
+        b"\x08\0",
+        b"\x20\0",
+    )
+    data[40:44] = (8 * samples.shape[1]).to_bytes(4, "little")
+    assert make(bytes(data[:44]) + samples.T.tobytes(), "e_loudness", form).seconds == 0.3
+
+
 # Tags
 
 

@@ -34,7 +34,7 @@ def perform(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
     """
     _guarded()
     try:
-        return _KINDS[job["do"]](job, scratch, aside)
+        return _KINDS[job["do"]]({**job, "scratch": scratch}, aside)
     except UnicodeDecodeError as error:
         # pyvips decodes every text field of a file, and files hold what they like.
         raise DamagedOriginal("the original holds text that is no text") from error
@@ -45,7 +45,7 @@ def _guarded() -> None:
     guard()
 
 
-def _render(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
+def _render(job: Mapping[str, Any], aside: Aside) -> Made:
     path, focus, reach = Path(job["path"]), job.get("focus"), job.get("reach")
     plan, limits = Plan.read(job["plan"]), Limits(**job["limits"])
     with as_picture(path, Header.from_dict(job["header"]), plan.loading, limits) as (shown, header):
@@ -72,13 +72,13 @@ def _render(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
     return facts, made.data
 
 
-def _encode(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
-    return _ENCODERS[FORMATS[job["format"]].medium](job, scratch)
+def _encode(job: Mapping[str, Any], aside: Aside) -> Made:
+    return _ENCODERS[FORMATS[job["format"]].medium](job, aside)
 
 
-def _sound(job: Mapping[str, Any], scratch: Path) -> Made:
+def _sound(job: Mapping[str, Any], aside: Aside) -> Made:
     header, plan, limits = Header.from_dict(job["header"]), Plan.read(job["plan"]), Limits(**job["limits"])
-    made = encode(Path(job["path"]), header, plan, job["format"], limits, scratch)
+    made = encode(Path(job["path"]), header, plan, job["format"], limits, job["scratch"])
     facts = {
         "seconds": made.seconds,
         "digest": made.digest,
@@ -90,30 +90,30 @@ def _sound(job: Mapping[str, Any], scratch: Path) -> Made:
     return facts, made.path
 
 
-_ENCODERS: dict[str, Callable[[Mapping[str, Any], Path], Made]] = {
+_ENCODERS: dict[str, Callable[[Mapping[str, Any], Aside], Made]] = {
     "sound": _sound,
 }
 """By what the result is."""
 
 
-def _wave(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
+def _wave(job: Mapping[str, Any], aside: Aside) -> Made:
     header, plan, limits = Header.from_dict(job["header"]), Plan.read(job["plan"]), Limits(**job["limits"])
     return told(Path(job["path"]), header, plan, job["format"], limits)
 
 
-def _describe(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
+def _describe(job: Mapping[str, Any], aside: Aside) -> Made:
     path, header, limits = Path(job["path"]), Header.from_dict(job["header"]), Limits(**job["limits"])
     if header.medium == "picture":
         return {"facts": describe(path, header, limits, gps=job["gps"])}, b""
     return {"facts": recording(path, header, limits, Plan.read(job["plan"]).loading, gps=job["gps"])}, b""
 
 
-def _probe(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
+def _probe(job: Mapping[str, Any], aside: Aside) -> Made:
     limits = Limits(**job["limits"]) if "limits" in job else None
     return {"header": probe(Path(job["path"]), limits=limits).to_dict()}, b""
 
 
-_KINDS: dict[str, Callable[[Mapping[str, Any], Path, Aside], Made]] = {
+_KINDS: dict[str, Callable[[Mapping[str, Any], Aside], Made]] = {
     "render": _render,
     "encode": _encode,
     "wave": _wave,

@@ -27,6 +27,7 @@ _NEAR: Final = 30.0
 _SLACK: Final = Fraction(1, 10)
 """Seconds by which timestamps may differ from the samples counted: containers round them, and some lie a little."""
 _RATES: Final = (1_000, 768_000)
+_LOUDEST: Final = 16.0  # times full scale
 _CHANNELS: Final = 32
 _DAMAGED_FROM, _DAMAGED_SHARE = 4, 10  # packets: so many and a tenth
 
@@ -144,7 +145,7 @@ class _Stereo:
             self._graph, self._form = self._made(frame), form
         frame.pts = None
         self._graph.push(frame)
-        return _joined(list(_pulled(self._graph)))
+        return _bounded(_joined(list(_pulled(self._graph))))
 
     def _made(self, frame: AudioFrame) -> Graph:
         channels = frame.layout.nb_channels
@@ -164,6 +165,13 @@ class _Stereo:
             ("aformat", f"sample_fmts=fltp:channel_layouts=stereo:sample_rates={self._rate}"),
         ]
         return _linked(graph, source, steps)
+
+
+def _bounded(block: Block) -> Block:
+    """The same where no sample is absurd or no number, which a file of floats may hold and encoders refuse."""
+    if not block.size or np.abs(block).max() <= _LOUDEST:  # false for what is no number
+        return block
+    return np.clip(np.nan_to_num(block), -_LOUDEST, _LOUDEST)
 
 
 def _linked(graph: Graph, source: Any, steps: list[tuple[str, str]]) -> Graph:
