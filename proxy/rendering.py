@@ -22,6 +22,7 @@ from transforms.errors import BadOriginal, Refusal
 from transforms.formats import FORMATS
 from transforms.headers import Header
 from transforms.limits import Cost, Limits, estimate
+from transforms.operations.output import DRAWN
 from transforms.params import plain
 from transforms.shrunk import Layer, wanted
 from transforms.sniff import HEAD, sniff
@@ -33,8 +34,21 @@ DRAWINGS = (*(row.name for row in FORMATS.values() if row.vector), "xml", "gzip"
 """What the first bytes of a drawing are, as far as they tell."""
 PROBE = Cost(milliseconds=20, memory=32 << 20)
 """What it is expected to cost to read a header that takes a library."""
+_TOLD = (*DRAWN, "json")
+"""What a sound's wave is told in that is no pixels."""
 LOOK = 256 * 256
 """Pixels that a description is drawn from."""
+
+
+SLOWLY = 0.006
+"""Seconds for each millisecond that work on a long sound should take: a slow machine that is busy takes some times as
+long."""
+
+
+def is_sounding(rendition: Rendition) -> bool:
+    """Whether all of a sound is gone through: a sound is made, or its wave is drawn."""
+    row = FORMATS.get(rendition.format)
+    return rendition.plan.loading.waveform is not None or (row is not None and row.medium == "sound")
 
 
 class OriginalChanged(Exception):
@@ -166,6 +180,8 @@ class Renderer:
         """
         started, pool, deadline = time.monotonic(), *self._place(rendition.header)
         cost = self.cost(rendition, grade, turn.layer)
+        if is_sounding(rendition):
+            deadline += SLOWLY * cost.milliseconds
         job = Job(
             payload=self._payload(rendition, grade),
             identity=f"{rendition.key}.{grade}",
@@ -215,7 +231,8 @@ class Renderer:
     def cost(self, rendition: Rendition, grade: str, layer: Layer | None = None) -> Cost:
         """What it will take to make a rendition, from the header alone, or from pixels that are there."""
         if rendition.header.medium != "picture":
-            return recorded(rendition.header, rendition.plan, rendition.format, max(rendition.sizes, default=None))
+            size = max(rendition.sizes, key=lambda size: size.width * size.height)
+            return recorded(rendition.header, rendition.plan, rendition.format, size, grade)
         if rendition.format not in FORMATS:
             return estimate(rendition.header, "jpg", min(LOOK, rendition.header.pixels))
         size = max(rendition.sizes, key=lambda size: size.width * size.height)
@@ -229,6 +246,8 @@ class Renderer:
             "header": rendition.header.to_dict(),
             "limits": _fields(self.limits(rendition.mounted.name)),
         }
+        if rendition.plan.loading.waveform and rendition.format in _TOLD:
+            return {"do": "wave", "plan": str(rendition.plan), "format": rendition.format, **common}
         if rendition.format == "json":
             return {"do": "describe", "gps": rendition.gps, "plan": str(rendition.plan), **common}
         moving = rendition.format in MOVING

@@ -12,6 +12,7 @@ import pyvips
 from pyvips import GValue, Image
 
 from transforms import side_readers, turbo
+from transforms.audio.waveform import drawn
 from transforms.containers import DEMUXERS
 from transforms.damage import damage_refused
 from transforms.errors import NoSuchPage, UnsupportedFormat
@@ -74,6 +75,9 @@ def open_original(
     in memory where that is quicker. Of a film it is the frame of a moment, or `rate` frames a second where it moves.
     Raises DamagedOriginal, NoSuchPage and UnsupportedFormat, and of a film NoSuchMoment and ResultTooLarge.
     """
+    if loading.waveform:
+        size = Size(header.width, header.height)
+        return Opened([drawn(path, header, loading, limits, size)], size)
     page = loading.page or 1
     if page > max(1, header.frames):
         raise NoSuchPage(f"the original has {header.frames} pages or frames; pg_{page} came", part=f"pg_{page}")

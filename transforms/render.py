@@ -10,6 +10,7 @@ import numpy as np
 from pyvips import Image
 
 from transforms import turbo
+from transforms.audio.waves import wave_size
 from transforms.colour_management import managed, profile_changes, result_profile
 from transforms.damage import damage_refused, memory_told
 from transforms.formats import FORMATS, Format
@@ -132,6 +133,9 @@ def _open(
     if (loading.page or 1) > 1 and not FORMATS[header.kind].animation:
         header = probe(path, loading.page or 1)  # each page has a size of its own
         limits.check_original(header)
+    if loading.waveform:
+        width, height = wave_size(plan)
+        header = dataclasses.replace(header, width=width, height=height, orientation=1)
     if not loading.upright:
         header = dataclasses.replace(header, orientation=1)
     size = Size(*header.upright)

@@ -5,6 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from transforms.audio.encode import encode
+from transforms.audio.waveform import told
 from transforms.describe import describe
 from transforms.errors import DamagedOriginal
 from transforms.formats import FORMATS
@@ -22,7 +24,7 @@ from transforms.video.covers import as_picture
 from transforms.video.describe import recording
 from transforms.worker import Aside
 
-Made = tuple[dict[str, Any], bytes]
+Made = tuple[dict[str, Any], bytes | Path]
 
 
 def perform(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
@@ -33,7 +35,7 @@ def perform(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
     """
     _guarded()
     try:
-        return _KINDS[job["do"]](job, aside)
+        return _KINDS[job["do"]]({**job, "scratch": scratch}, aside)
     except UnicodeDecodeError as error:
         # pyvips decodes every text field of a file, and files hold what they like.
         raise DamagedOriginal("the original holds text that is no text") from error
@@ -71,6 +73,35 @@ def _render(job: Mapping[str, Any], aside: Aside) -> Made:
     return facts, made.data
 
 
+def _encode(job: Mapping[str, Any], aside: Aside) -> Made:
+    return _ENCODERS[FORMATS[job["format"]].medium](job, aside)
+
+
+def _sound(job: Mapping[str, Any], aside: Aside) -> Made:
+    header, plan, limits = Header.from_dict(job["header"]), Plan.read(job["plan"]), Limits(**job["limits"])
+    made = encode(Path(job["path"]), header, plan, job["format"], limits, job["scratch"])
+    facts = {
+        "seconds": made.seconds,
+        "digest": made.digest,
+        "sampling": made.rate,
+        "bit_rate": made.bit_rate,
+        "decode": made.measuring,
+        "encode": made.encoding,
+    }
+    return facts, made.path
+
+
+_ENCODERS: dict[str, Callable[[Mapping[str, Any], Aside], Made]] = {
+    "sound": _sound,
+}
+"""By what the result is."""
+
+
+def _wave(job: Mapping[str, Any], aside: Aside) -> Made:
+    header, plan, limits = Header.from_dict(job["header"]), Plan.read(job["plan"]), Limits(**job["limits"])
+    return told(Path(job["path"]), header, plan, job["format"], limits)
+
+
 def _describe(job: Mapping[str, Any], aside: Aside) -> Made:
     path, header, limits = Path(job["path"]), Header.from_dict(job["header"]), Limits(**job["limits"])
     if header.medium == "picture":
@@ -93,6 +124,8 @@ def _part(job: Mapping[str, Any], aside: Aside) -> Made:
 
 _KINDS: dict[str, Callable[[Mapping[str, Any], Aside], Made]] = {
     "render": _render,
+    "encode": _encode,
+    "wave": _wave,
     "describe": _describe,
     "probe": _probe,
     "plan": _plan,
