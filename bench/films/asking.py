@@ -17,7 +17,7 @@ def cinema(ground: Ground, name: str, film: Path, **settings: object) -> Iterato
     folder = ground.folder / f"{name}-films"
     folder.mkdir()
     os.link(film, folder / "film.mp4")
-    with serving(ground, name, mounts=str(folder), queue_seconds=30, rates={}, **settings) as front:
+    with serving(ground, name, mounts=str(folder), **{"queue_seconds": 30, **settings}) as front:  # type: ignore[arg-type]
         yield front, folder
 
 

@@ -37,9 +37,8 @@ async def posters(ground: Ground) -> Finding:
             middle, late = percentile(ours, 0.5) * 1000, percentile(ours, 0.99) * 1000
             ratio = median(theirs) / median(ours)
             passed = passed and (not keyframe or middle <= SOON)
-            said.append(
-                f"{'keyframe' if keyframe else 'exact'}: {middle:.0f} ms, {late:.0f} ms at p99, {ratio:.2f} of raw"
-            )
+            kind = "keyframe" if keyframe else "exact"
+            said.append(f"{kind}: {middle:.0f} ms, {late:.0f} ms at p99, {ratio:.2f} of raw")
         connection.close()
     return Finding(
         f"V4 posters of 1080p, {ground.times(TIMES)} of each",

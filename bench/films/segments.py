@@ -21,7 +21,9 @@ CLIENTS = 2
 async def first(ground: Ground) -> Finding:
     """From the address of a film to its first segment of 720p, of films that nobody has asked for, and once more."""
     path = await asyncio.to_thread(film, ground, SECONDS, KEPT)
-    cold, warm, plain = [], [], []
+    cold: list[float] = []
+    warm: list[float] = []
+    plain: list[float] = []
     with cinema(ground, "first", path) as (front, folder):
         for number in range(ground.times(TIMES)):
             name = another(folder, number)
@@ -33,8 +35,9 @@ async def first(ground: Ground) -> Finding:
                 times.append(time.perf_counter() - asked)
                 player.close()
                 assert (head.status, segment.status) == (200, 200), (head.body[:200], segment.body[:200])
-            options = {"preset": "superfast", "crf": "23"}
-            plain.append(timed(lambda: raw.encoded(path, 0.0, 2.0, (1280, 720), options)).wall)
+            plain.append(
+                timed(lambda: raw.encoded(path, 0.0, 2.0, (1280, 720), {"preset": "superfast", "crf": "23"})).wall
+            )
     ratio = median(cold) / median(plain)
     return Finding(
         f"V2 first segment (2 s of 720p), {len(cold)} films",
@@ -48,7 +51,7 @@ async def first(ground: Ground) -> Finding:
 async def remuxed(ground: Ground) -> Finding:
     """Segments of the original's own packets, each asked for once."""
     path = await asyncio.to_thread(film, ground, SECONDS, KEPT)
-    times, plain = [], []
+    times: list[float] = []
     with cinema(ground, "remuxed", path) as (front, folder):
         players = []
         for number in range(CLIENTS):

@@ -67,8 +67,8 @@ async def cold(ground: Ground) -> Finding:
     return Finding(
         "V6 two cold viewers of 720p",
         f"no stall longer than a segment ({LENGTH:.0f} s)",
-        f"first pictures after {max(begun):.2f} s; {sum(wait > 0.05 for wait in waits)} stalls of {len(waits)} segments, "
-        f"the longest {worst:.2f} s",
+        f"first pictures after {max(begun):.2f} s; {sum(wait > 0.05 for wait in waits)} of {len(waits)} segments late, "
+        f"by {worst:.2f} s at most",
         worst <= LENGTH,
     )
 
