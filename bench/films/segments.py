@@ -16,6 +16,7 @@ from bench.trials.ground import Ground
 TIMES = 12
 SOON, WARM, REMUXED = 2.0, 20.0, 60.0
 CLIENTS = 2
+QUICK = {"preset": "superfast", "crf": "23"}
 
 
 async def first(ground: Ground) -> Finding:
@@ -35,9 +36,7 @@ async def first(ground: Ground) -> Finding:
                 times.append(time.perf_counter() - asked)
                 player.close()
                 assert (head.status, segment.status) == (200, 200), (head.body[:200], segment.body[:200])
-            plain.append(
-                timed(lambda: raw.encoded(path, 0.0, 2.0, (1280, 720), {"preset": "superfast", "crf": "23"})).wall
-            )
+            plain.append(timed(lambda: raw.encoded(path, 0.0, 2.0, (1280, 720), QUICK)).wall)
     ratio = median(cold) / median(plain)
     return Finding(
         f"V2 first segment (2 s of 720p), {len(cold)} films",
