@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PORT ?= 8300
 
-.PHONY: setup run test lint docs lock bench faults loads soak clean
+.PHONY: setup run test lint docs lock bench faults loads films soak clean
 
 setup: .venv/ready
 
@@ -46,6 +46,10 @@ faults: setup
 loads: setup
 	./tests/system-packages
 	$(BIN)/python -m bench.loads --page
+
+films: setup
+	./tests/system-packages
+	$(BIN)/python -m bench.films --page
 
 soak: setup
 	DARKROOM_SOAK=10 $(BIN)/python -m pytest -s tests/test_faults.py tests/test_workers.py tests/test_pressure.py

@@ -29,14 +29,13 @@ def film(ground: Ground, seconds: int, kept: Path) -> Path:
 
 
 def _make(path: Path, seconds: int, photos: list[Path]) -> None:
-    options = {"preset": "superfast", "crf": "21", "g": str(2 * RATE), "keyint_min": str(2 * RATE), "sc_threshold": "0"}
+    options = {"preset": "superfast", "crf": "23", "g": str(2 * RATE), "keyint_min": str(2 * RATE), "sc_threshold": "0"}
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as out:
         pictures = out.add_stream("libx264", rate=RATE, options=options)
         pictures.width, pictures.height, pictures.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         sound = out.add_stream("aac", rate=48_000, layout="stereo", bit_rate=128_000)
-        grain = np.random.default_rng(1).integers(-4, 5, (HEIGHT, WIDTH, 1), dtype=np.int16)
         for number in range(seconds * RATE):
-            frame = av.VideoFrame.from_ndarray(_shot(photos, number, grain), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(_shot(photos, number), format="rgb24")
             frame.pts, frame.time_base = number, Fraction(1, RATE)
             out.mux(pictures.encode(frame))
         out.mux(pictures.encode(None))
@@ -51,16 +50,15 @@ def _make(path: Path, seconds: int, photos: list[Path]) -> None:
 _shown: dict[Path, Any] = {}
 
 
-def _shot(photos: list[Path], number: int, grain: Any) -> Any:
-    """The window at one moment, with a little grain that lies still on the picture as dust on a lens does not."""
+def _shot(photos: list[Path], number: int) -> Any:
+    """The window at one moment."""
     scene, moment = divmod(number, SCENE * RATE)
     photo = photos[scene % len(photos)]
     if photo not in _shown:
         _shown.clear()
         image = pyvips.Image.thumbnail(str(photo), WIDTH + 480, height=HEIGHT + 270, crop="centre")
-        _shown[photo] = image.colourspace("srgb")[:3].numpy().astype(np.int16)
+        _shown[photo] = image.colourspace("srgb")[:3].numpy()
     picture = _shown[photo]
     left = moment * (picture.shape[1] - WIDTH) // (SCENE * RATE)
     top = moment * (picture.shape[0] - HEIGHT) // (SCENE * RATE)
-    window = picture[top : top + HEIGHT, left : left + WIDTH]
-    return np.clip(window + np.roll(grain, number * 7, axis=1), 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(picture[top : top + HEIGHT, left : left + WIDTH])
