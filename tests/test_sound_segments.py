@@ -226,15 +226,23 @@ def test_every_track_has_a_rung_with_its_language(tmp_path: Path) -> None:
     assert pitches == [440, 880, 1320, 1760]
 
 
-def test_the_sound_of_a_film_keeps_its_place_beside_the_pictures(tmp_path: Path) -> None:
-    path = film(tmp_path / "a.mp4", seconds=4, sound="ac3")
-    plan = planned(source(path))
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.mp4", "ac3"), ("a.mkv", "flac"), ("a.ts", "mp2"), ("a.ts", "aac"), ("a.avi", "libmp3lame"), ("a.mov", "aac")],
+)
+def test_the_sound_of_a_film_keeps_its_place_beside_the_pictures(tmp_path: Path, name: str, codec: str) -> None:
+    """Encoders of sound are late by up to a frame of theirs, of which AVI and TS tell nothing.
+
+    The pictures of an AVI may begin late, and its sound ends so much earlier.
+    """
+    path = film(tmp_path / name, seconds=3, sound=codec)
+    original = source(path)
+    plan = planned(original)
     (rung,) = plan.rungs
-    assert (rung.name, plan.cuts[-1]) == ("a0-aac192", 4)
-    got = decoded(rungs.head(source(path), plan, rung).data, *made(source(path), plan, rung))
-    wanted = 0.4 * np.sin(2 * np.pi * 440 * np.arange(GRID) / GRID)
-    error = got[0, GRID : 2 * GRID] - wanted
-    assert 10 * np.log10((error**2).mean() / (wanted**2).mean()) < -30
+    got = decoded(rungs.head(original, plan, rung).data, *made(original, plan, rung))
+    assert abs(int((np.abs(got[0]) > 0.2).argmax())) < 0.03 * GRID
+    end = int(plan.cuts[-1] * GRID)
+    assert int((np.abs(got[0]) > 0.2)[:end].nonzero()[0][-1]) > end - 0.08 * GRID
 
 
 def test_sound_that_was_cut_loses_nothing_at_its_ends(tmp_path: Path) -> None:
@@ -264,16 +272,16 @@ def test_packets_of_a_stream_that_was_not_there_at_first_are_passed_over() -> No
 
 @pytest.mark.parametrize("name", ["a.m4a", "a.mkv", "a.ts", "a.mp3", "a.flac", "a.opus"])
 def test_broken_bytes_give_segments_that_fit_or_a_refusal(tmp_path: Path, name: str) -> None:
-    whole = sound(tmp_path / name, 2, 48_000).read_bytes()
+    whole = sound(tmp_path / name, 1, 48_000).read_bytes()
     chance = random.Random(name)
-    for attempt in range(6):
+    for attempt in range(4):
         data = bytearray(whole[: len(whole) if attempt % 2 else chance.randrange(200, len(whole))])
         for _ in range(attempt * 5):
             data[chance.randrange(100, len(data))] = chance.randrange(256)
         (tmp_path / name).write_bytes(data)
         original = source(tmp_path / name)
         with suppress(Refusal):
-            plan = planned(original, 0, 1, 2)
+            plan = planned(original, 0, 1)
             for rung in plan.rungs:
                 for (begin, end), part in zip(plan.segments(rung), made(original, plan, rung), strict=True):
                     assert fragment(part).begin * rung.time_base == begin
