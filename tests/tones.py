@@ -15,7 +15,7 @@ from av.stream import Disposition
 
 from tests import pictures
 from transforms.audio.excerpt import Excerpt
-from transforms.audio.samples import blocks, sound_of
+from transforms.audio.stereo import blocks, sound_of
 from transforms.containers import opened
 from transforms.limits import Limits
 from transforms.sniff import sniff
