@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests import pictures, sounds
+from tests import pictures, tones
 from tests.conftest import corpus
-from tests.whole_sounds import encoded, heard, level, tone, wav
+from tests.tones import encoded, heard, level, tone, wav
 from transforms.audio.encode import Encoded, encode
 from transforms.audio.encoders import ENCODERS, settled
 from transforms.audio.loudness import measured
@@ -196,7 +196,7 @@ def test_a_hole_in_a_sound_is_silent(tmp_path: Path) -> None:
     path = tmp_path / "original"
     with av.open(str(path), "w", format="matroska") as file:
         stream: Any = file.add_stream("flac", rate=48_000, layout="stereo")
-        for frame in sounds.frames(tone(1.0), 48_000, "stereo"):
+        for frame in tones.frames(tone(1.0), 48_000, "stereo"):
             frame.pts = (frame.pts or 0) + (24_000 if (frame.pts or 0) >= 24_576 else 0)
             for packet in stream.encode(frame):
                 file.mux(packet)
@@ -278,7 +278,7 @@ def test_all_speakers_together_are_not_too_loud(make: Make) -> None:
     assert np.abs(heard(make(encoded("flac", samples, layout="5.1"), form="wav").path)).max() < 1
 
 
-@pytest.mark.parametrize("kind", sounds.CODECS)
+@pytest.mark.parametrize("kind", tones.CODECS)
 def test_every_kind_of_sound_is_read(make: Make, kind: str) -> None:
     made = make(encoded(kind, tone(0.6, 48_000)), form="flac")
     assert made.seconds == pytest.approx(0.6, abs=0.07)
@@ -286,14 +286,14 @@ def test_every_kind_of_sound_is_read(make: Make, kind: str) -> None:
 
 
 def test_the_sound_of_a_film_is_that_of_the_whole_film(make: Make) -> None:
-    made = make(sounds.film(2.0), form="mp3")
+    made = make(tones.film(2.0), form="mp3")
     assert made.seconds == pytest.approx(2.0, abs=0.03)
     assert level(heard(made.path)) == pytest.approx(level(tone(2.0)), abs=0.5)
 
 
 def test_a_film_without_sound_has_none(make: Make) -> None:
     with pytest.raises(NoSuchStream):
-        make(sounds.film(0.5, sound=False), form="mp3")
+        make(tones.film(0.5, sound=False), form="mp3")
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -324,9 +324,9 @@ def tags_of(path: Path) -> dict[str, str]:
 @pytest.mark.parametrize("kind", ["mp3", "flac", "opus", "m4a"])
 @pytest.mark.parametrize("form", [form for form in FORMS if form != "aac"])
 def test_tags_are_kept_and_what_tells_of_the_place_is_not(make: Make, kind: str, form: str) -> None:
-    made = make(encoded(kind, tone(0.3), tags={**sounds.TAGS, **sounds.SECRETS}), form=form)
+    made = make(encoded(kind, tone(0.3), tags={**tones.TAGS, **tones.SECRETS}), form=form)
     found = {name.lower(): value for name, value in tags_of(made.path).items()}
-    expected = dict(sounds.TAGS)
+    expected = dict(tones.TAGS)
     if form == "wav":
         del expected["album_artist"]  # RIFF has no word for it
     assert {name: found.get(name) for name in expected} == expected
@@ -335,23 +335,23 @@ def test_tags_are_kept_and_what_tells_of_the_place_is_not(make: Make, kind: str,
 
 
 def test_comments_are_kept_where_that_is_asked_for_but_not_the_place(make: Make) -> None:
-    made = make(encoded("mp3", tone(0.3), tags={**sounds.TAGS, **sounds.SECRETS}), "fl_keep_metadata", "mp3")
+    made = make(encoded("mp3", tone(0.3), tags={**tones.TAGS, **tones.SECRETS}), "fl_keep_metadata", "mp3")
     assert b"recorded at home" in made.path.read_bytes().replace(b"\0", b"")
     assert b"48.8577" not in made.path.read_bytes().replace(b"\0", b"")
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_all_that_is_told_can_be_dropped(make: Make, form: str) -> None:
-    original = encoded("mp3", tone(0.3), tags=sounds.TAGS, cover=sounds.cover())
+    original = encoded("mp3", tone(0.3), tags=tones.TAGS, cover=tones.cover())
     made = make(original, "fl_force_strip", form)
-    assert not {name.lower() for name in tags_of(made.path)} & set(sounds.TAGS)
+    assert not {name.lower() for name in tags_of(made.path)} & set(tones.TAGS)
     assert probe(made.path).cover is None
 
 
 @pytest.mark.parametrize("kind", ["mp3", "flac", "m4a"])
 @pytest.mark.parametrize("form", ["mp3", "m4a", "opus", "ogg", "flac"])
 def test_a_cover_is_kept_and_tells_nothing_beside_its_picture(make: Make, kind: str, form: str) -> None:
-    made = make(encoded(kind, tone(0.3), cover=sounds.cover()), form=form)
+    made = make(encoded(kind, tone(0.3), cover=tones.cover()), form=form)
     assert probe(made.path).cover
     data = made.path.read_bytes()
     assert not any(canary.encode() in data for canary in pictures.CANARIES.values())
@@ -411,7 +411,7 @@ def test_half_a_file_is_half_a_sound_or_a_refusal(make: Make, kind: str, share: 
 @pytest.mark.parametrize("seed", range(4))
 def test_spoilt_bytes_give_a_sound_or_a_refusal(make: Make, kind: str, seed: int) -> None:
     chance = np.random.default_rng(seed)
-    data = bytearray(wav(tone(0.5)) if kind == "wav" else encoded(kind, tone(0.5), tags=sounds.TAGS))
+    data = bytearray(wav(tone(0.5)) if kind == "wav" else encoded(kind, tone(0.5), tags=tones.TAGS))
     for place in chance.integers(4, len(data), 40):
         data[place] = chance.integers(256)
     try:

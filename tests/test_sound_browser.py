@@ -7,7 +7,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from docs.browsing import chromium
 from tests.serving import Server, serving
-from tests.sounds import tone, wav
+from tests.tones import tone, wav
 from transforms.audio.encoders import ENCODERS
 
 PADDED = {"aac": 0.05, "opus": 0.01, "ogg": 0.01}

@@ -11,10 +11,10 @@ import av
 import pytest
 from pyvips import Image
 
-from tests import whole_sounds as sounds
+from tests import tones
 from tests.conftest import corpus
 from tests.serving import Server, serving
-from tests.whole_sounds import encoded, tone, wav
+from tests.tones import encoded, tone, wav
 from transforms.audio.encoders import ENCODERS
 from transforms.formats import FORMATS
 from transforms.sniff import sniff
@@ -28,10 +28,10 @@ REFUSED = {400, 413, 415, 422}
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("originals")
     files = {
-        "song.mp3": encoded("mp3", tone(1.0), tags=sounds.TAGS, cover=sounds.cover()),
+        "song.mp3": encoded("mp3", tone(1.0), tags=tones.TAGS, cover=tones.cover()),
         "long.wav": wav(tone(9.0)),
-        "film.mp4": sounds.film(1.0),
-        "silent.mp4": sounds.film(0.5, sound=False),
+        "film.mp4": tones.film(1.0),
+        "silent.mp4": tones.film(0.5, sound=False),
         "damaged.mp3": b"ID3" + bytes(300),
         "noise.flac": b"fLaC" + bytes(range(256)) * 4,
     }

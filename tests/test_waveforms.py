@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from pyvips import Image
 
-from tests import whole_sounds as sounds
+from tests import tones
 from tests.conftest import corpus
-from tests.whole_sounds import encoded, tone, wav
+from tests.tones import encoded, tone, wav
 from transforms.audio.peaks import peaks_of
 from transforms.audio.waves import check_wave, points, wave_size
 from transforms.errors import ConflictingOptions, NoSuchMoment, NoSuchStream, Refusal, ResultTooLarge
@@ -140,10 +140,10 @@ def test_both_sides_count(draw: Draw) -> None:
 
 
 def test_a_film_has_a_wave_where_it_has_sound(draw: Draw) -> None:
-    image = draw("e_waveform,w_100,h_100", original=sounds.film(1.0))
+    image = draw("e_waveform,w_100,h_100", original=tones.film(1.0))
     assert reach(image, 50) == pytest.approx(25, abs=4)
     with pytest.raises(NoSuchStream):
-        draw("e_waveform", original=sounds.film(0.5, sound=False))
+        draw("e_waveform", original=tones.film(0.5, sound=False))
 
 
 def test_a_wave_that_would_be_too_large_is_refused(draw: Draw, told: Draw) -> None:

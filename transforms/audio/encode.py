@@ -17,13 +17,13 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Disposition
 
-from transforms.audio.blocks import Block, blocks, framed, sound_of
 from transforms.audio.costs import MOST_BYTES
 from transforms.audio.covers import Cover, cover_of
 from transforms.audio.encoders import DEEP, ENCODERS, Encoder, Settled, settled
 from transforms.audio.excerpt import Excerpt, excerpt
 from transforms.audio.fades import faded
 from transforms.audio.loudness import factor, measured, multiplied
+from transforms.audio.stereo import Block, blocks, framed, sound_of
 from transforms.audio.tags import as_ffmpeg, chapter_comments, kept_chapters, kept_tags, picture_comment
 from transforms.containers import damage_told, opened
 from transforms.errors import ResultTooLarge

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from transforms.audio.blocks import Block
+from transforms.audio.stereo import Block
 
 
 def faded(found: Iterable[Block], up: int, down: int) -> Iterator[Block]:

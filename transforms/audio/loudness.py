@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from transforms.audio.blocks import Block, filtered
+from transforms.audio.stereo import Block, filtered
 
 LOUDEST_PEAK: Final = -1.0
 """dBTP (EBU R 128 s1); an encoder adds some of its own."""

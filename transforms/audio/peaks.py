@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from transforms.audio.blocks import Block, blocks, sound_of
 from transforms.audio.excerpt import excerpt
+from transforms.audio.stereo import Block, blocks, sound_of
 from transforms.containers import opened
 from transforms.headers import Header
 from transforms.limits import Limits

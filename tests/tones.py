@@ -14,8 +14,8 @@ from av.packet import Packet
 from av.stream import Disposition
 
 from tests import pictures
-from transforms.audio.blocks import blocks, sound_of
 from transforms.audio.excerpt import Excerpt
+from transforms.audio.stereo import blocks, sound_of
 from transforms.containers import opened
 from transforms.limits import Limits
 from transforms.sniff import sniff
