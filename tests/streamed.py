@@ -12,10 +12,13 @@ import av
 from transforms.limits import Limits
 from transforms.video.boxes import boxes, found
 from transforms.video.index import Index
-from transforms.video.ladders import LADDERS, Ladder
+from transforms.video.ladders import LADDERS, Ladder, Step
 from transforms.video.parts import Source
 from transforms.video.planning import HEAD, part, planned
 from transforms.video.stream_plan import Rung, StreamPlan
+
+SMALL = Ladder((Step(64, 200_000),))
+"""One size that is encoded in no time, beside the original's own packets where they can be sent."""
 
 
 class Stream(NamedTuple):

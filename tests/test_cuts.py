@@ -164,6 +164,7 @@ def test_a_film_that_players_play_is_sent_as_it_is() -> None:
         ({"keys": ()}, "does not list"),
         ({"keys": (Fraction(0), Fraction(7, 2))}, "up to 16.5 seconds apart"),
         ({"weights": (10**9,)}, "too large"),
+        ({"weights": (11_000_000,) * 10}, "too large"),
         ({"late": True}, "between two keyframes"),
         ({"open": True}, "lean on frames before"),
         ({"vague": True}, "not shown when"),

@@ -8,18 +8,16 @@ from typing import Any
 import av
 import pytest
 
-from tests.clips import B_FRAMES, Film, film, turned
-from tests.streamed import Stream, grey, pictures, seconds, stream, times
+from tests.clips import B_FRAMES, Film, film
+from tests.streamed import SMALL, Stream, grey, pictures, seconds, stream, times
 from transforms.errors import DamagedOriginal, NotSupported, Refusal
 from transforms.video import hls
-from transforms.video.ladders import LADDERS, Ladder, Step
+from transforms.video.ladders import LADDERS
 from transforms.video.planning import part
 
 VP9 = {"deadline": "realtime", "cpu-used": "8"}
 H265 = {"preset": "ultrafast", "x265-params": "log-level=none:open-gop=0"}
 NTSC = Fraction(30000, 1001)
-BOTH = Ladder((Step(64, 200_000),))
-"""The original's own rung where there is one, and one that is smaller."""
 
 FILMS: dict[str, tuple[str, Film]] = {
     "plain": ("mp4", Film(seconds=7)),
@@ -54,7 +52,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
     def make(name: str) -> tuple[Stream, Film]:
         if name not in known:
             kind, what = {**FILMS, **ENCODED_ONLY}[name]
-            known[name] = stream(film(folder / f"{len(known)}.{kind}", what), BOTH), what
+            known[name] = stream(film(folder / f"{len(known)}.{kind}", what), SMALL), what
         return known[name]
 
     return make
@@ -140,7 +138,7 @@ def test_each_slot_shows_the_frame_of_its_moment(made: Any, name: str) -> None:
 
 def test_a_film_whose_frames_come_irregularly_is_shown_regularly(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mp4", seconds=4, moments=lambda number: Fraction(number, 25) + Fraction(number % 3, 100))
-    streamed = stream(path, BOTH)
+    streamed = stream(path, SMALL)
     _fits(streamed, "src", 100, steady=False)
     _fits(streamed, "64", round(streamed.index.seconds * streamed.encoded.rate), steady=True)
 
@@ -148,31 +146,12 @@ def test_a_film_whose_frames_come_irregularly_is_shown_regularly(tmp_path: Path)
 def test_a_gap_in_a_film_is_filled_with_the_frame_before_it(tmp_path: Path) -> None:
     """Two seconds of nothing in the midst, which players would stumble over."""
     path = film(tmp_path / "a.mkv", seconds=4, key=10, moments=lambda n: Fraction(n, 25) + (2 if n >= 50 else 0))
-    streamed = stream(path, BOTH)
+    streamed = stream(path, SMALL)
     rung = streamed.encoded
     decoded = pictures(streamed.head(rung) + b"".join(streamed.segments(rung)))
     assert len(decoded) == 150
     assert abs(grey(decoded[60]) - grey(decoded[90])).mean() < 2
     assert abs(grey(decoded[120]) - grey(decoded[140])).mean() > 2
-
-
-@pytest.mark.parametrize("degrees", [90, 180, 270])
-def test_a_turned_film_is_upright_in_a_stream(tmp_path: Path, degrees: int) -> None:
-    plain = stream(film(tmp_path / "a.mp4", size=(160, 96), seconds=2), BOTH)
-    streamed = stream(turned(film(tmp_path / "b.mp4", size=(160, 96), seconds=2), degrees), BOTH)
-    rung = streamed.encoded
-    assert "turned" in streamed.index.picture.why  # type: ignore[union-attr]
-    assert (rung.width < rung.height) == (degrees != 180)
-    upright, shown = (
-        grey(pictures(one.head(one.encoded) + one.segments(one.encoded)[0])[3]) for one in (plain, streamed)
-    )
-    expected = {90: upright.T[:, ::-1], 180: upright[::-1, ::-1], 270: upright.T[::-1]}[degrees]
-    assert shown.shape == expected.shape
-    assert abs(shown - expected).mean() < 6
-
-
-def _frame(streamed: Stream, number: int = 3) -> Any:
-    return grey(pictures(streamed.head(streamed.encoded) + streamed.segments(streamed.encoded)[0])[number])
 
 
 def test_pixels_that_are_not_square_become_square(made: Any) -> None:
@@ -183,52 +162,8 @@ def test_pixels_that_are_not_square_become_square(made: Any) -> None:
     assert (frame.width, frame.height) == (152, 64)
 
 
-def test_interlaced_films_are_made_whole(tmp_path: Path) -> None:
-    options = {"preset": "ultrafast", "flags": "+ildct+ilme", "x264-params": "tff=1:interlaced=1"}
-    streamed = stream(film(tmp_path / "a.ts", seconds=3, size=(160, 96), options=options), BOTH)
-    again = stream(film(tmp_path / "a.mp4", seconds=3, size=(160, 96), options=options), BOTH)
-    assert again.index.picture.why == "it is interlaced"  # type: ignore[union-attr]
-    for one in (streamed, again):
-        _fits(one, "64", 75, steady=True)
-        frame = pictures(one.head(one.encoded) + one.segments(one.encoded)[0])[0]
-        assert not frame.interlaced_frame
-
-
-def test_colours_of_old_films_stay_in_a_stream_that_says_it_has_new_ones(tmp_path: Path) -> None:
-    """Small films that say nothing are in BT.601; segments are in BT.709, and say so."""
-    path = film(tmp_path / "a.avi", seconds=1, size=(160, 96), codec="mpeg4", options={"qscale": "2"})
-    streamed = stream(path, BOTH)
-    rung = streamed.encoded
-    frame = pictures(streamed.head(rung) + streamed.segments(rung)[0])[5]
-    assert (frame.colorspace, frame.color_range) == (1, 1)
-    with av.open(str(path)) as container:
-        original = list(container.decode(video=0))[5].reformat(rung.width, rung.height, interpolation="BILINEAR")
-    shown, expected = (
-        one.reformat(format="rgb24", src_colorspace=matrix, dst_color_range="JPEG").to_ndarray().astype(int)
-        for one, matrix in ((frame, 1), (original, 5))
-    )
-    wrong = original.reformat(format="rgb24", src_colorspace=1, dst_color_range="JPEG").to_ndarray().astype(int)
-    assert abs(shown - expected).mean() < 6
-    assert abs(shown - expected).mean() < 0.7 * abs(wrong - expected).mean()
-
-
-@pytest.mark.parametrize("transfer", [16, 18])
-def test_high_range_becomes_that_of_every_screen(tmp_path: Path, transfer: int) -> None:
-    path = film(
-        tmp_path / "a.mp4", seconds=2, codec="libx265", pixels="yuv420p10le", options=H265, colour=(9, transfer, 9)
-    )
-    streamed = stream(path, BOTH)
-    assert streamed.rung("src").range == {16: "PQ", 18: "HLG"}[transfer]
-    rung = streamed.encoded
-    assert rung.range == "SDR"
-    frame = pictures(streamed.head(rung) + streamed.segments(rung)[0])[0]
-    assert (frame.format.name, frame.colorspace, frame.color_trc, frame.color_primaries) == ("yuv420p", 1, 1, 1)
-    bright = grey(frame).max()
-    assert bright > 200
-
-
 def test_a_film_of_many_frames_a_second_has_half_of_them(tmp_path: Path) -> None:
-    streamed = stream(film(tmp_path / "a.mp4", seconds=2, rate=120, key=120), BOTH)
+    streamed = stream(film(tmp_path / "a.mp4", seconds=2, rate=120, key=120), SMALL)
     assert streamed.index.picture.why == "it has 120 frames a second"  # type: ignore[union-attr]
     assert streamed.encoded.rate == 60
     _fits(streamed, "64", 120, steady=True)
@@ -255,12 +190,12 @@ def test_a_film_is_not_over_for_a_frame_that_is_broken(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[place + 4 : place + 60] = b"\xff" * 56
     path.write_bytes(data)
-    _fits(stream(path, BOTH), "64", 75, steady=True)
+    _fits(stream(path, SMALL), "64", 75, steady=True)
 
 
 def test_a_film_that_becomes_another_under_its_plan_is_refused_or_made(tmp_path: Path) -> None:
     """What cannot be known beforehand is a refusal, and never a failure."""
-    streamed = stream(film(tmp_path / "a.mp4", seconds=5, sound="aac"), BOTH)
+    streamed = stream(film(tmp_path / "a.mp4", seconds=5, sound="aac"), SMALL)
     for other in (film(tmp_path / "b.mp4", seconds=1), film(tmp_path / "c.mp4", seconds=5, key=40, codec="libx265")):
         streamed.source.path.write_bytes(other.read_bytes())
         for rung in streamed.plan.rungs:

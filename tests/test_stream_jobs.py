@@ -12,19 +12,17 @@ from typing import Any
 import pytest
 
 from tests.clips import film
-from tests.streamed import pictures, times
+from tests.streamed import SMALL, pictures, times
 from transforms.containers import DEMUXERS
 from transforms.errors import Refusal, TooLong
 from transforms.headers import Header
 from transforms.limits import Limits
 from transforms.probe import probe
 from transforms.sniff import sniff
-from transforms.video.ladders import LADDERS, Ladder, Step
+from transforms.video.ladders import LADDERS, Ladder
 from transforms.video.stream_plan import StreamPlan
 from transforms.work import perform
 from transforms.worker import Aside
-
-SMALL = Ladder((Step(64, 150_000),))
 
 
 def _perform(path: Path, header: Header, limits: Limits, **job: Any) -> tuple[dict[str, Any], bytes]:

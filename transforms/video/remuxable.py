@@ -14,6 +14,9 @@ FARTHEST: Final = 12
 HEAVIEST: Final = 64_000_000
 """Bytes from one keyframe to the next, at most."""
 
+MOST_BITS: Final = 40_000_000
+"""Bits a second on average, at most: hardly a line carries more, and a segment is held in memory."""
+
 FASTEST: Final = 61
 """Frames a second at most, a few more than 60 for the sake of averages."""
 
@@ -98,7 +101,10 @@ _OBSTACLES: Final[tuple[tuple[Callable[[Facts], bool], Callable[[Facts], str]], 
         lambda facts: farthest(facts) > FARTHEST,
         lambda facts: f"its keyframes are up to {float(farthest(facts)):.3g} seconds apart",
     ),
-    (lambda facts: max(facts.weights, default=0) > HEAVIEST, lambda _: "its packets are too large for a stream"),
+    (
+        lambda facts: max(facts.weights, default=0) > HEAVIEST or sum(facts.weights) * 8 > MOST_BITS * facts.seconds,
+        lambda _: "its packets are too large for a stream",
+    ),
     (lambda facts: facts.late, lambda _: "it starts between two keyframes"),
     (lambda facts: facts.open, lambda _: "frames behind its keyframes lean on frames before them"),
     (lambda facts: facts.vague, lambda _: "its frames are not shown when its index says"),

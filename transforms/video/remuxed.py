@@ -15,7 +15,7 @@ from transforms.video.remuxable import HEAVIEST
 from transforms.video.stream_plan import Rung, StreamPlan
 
 _MOST_PACKETS: Final = 20_000
-_MOST_BYTES: Final = 2 * HEAVIEST
+_MOST_BYTES: Final = 4 * HEAVIEST
 _TAGS: Final = {"hevc": "hvc1"}  # FFmpeg's own choice, hev1, is not played by Apple's players
 
 
