@@ -1,219 +1,271 @@
-"""Samples of a sound on one grid: any stretch of it alone, equal to the same stretch of the whole.
+"""Sounds decoded: an excerpt as blocks of stereo samples, exact to the sample, whatever the original holds."""
 
-A sample of the grid has a number: it is heard `number / GRID` seconds after the start of the presentation. Where the
-original has no sound, before it begins, in a gap, after its end, there is silence.
-"""
-
-import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
-from itertools import accumulate, chain, islice
-from statistics import median
-from typing import Any, Final
+from typing import Any, Final, TypeAlias, cast
 
 import av
 import numpy as np
+from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from numpy.typing import NDArray
+from av.filter import Graph
+from av.stream import Discard, Disposition
 
-from transforms import containers
-from transforms.audio.downmix import stereo
-from transforms.errors import NoSuchStream
+from transforms.audio.excerpt import Excerpt
+from transforms.errors import DamagedOriginal, NoSuchMoment, NoSuchStream, TooLong, UnsupportedFormat
+from transforms.video.header import picture_of
 
-Samples = NDArray[np.float32]
-"""Two rows, left and right; 1.0 is full scale."""
+Block: TypeAlias = "np.ndarray[Any, np.dtype[np.float32]]"
+"""Two rows, left and right, of samples from -1 to 1; louder ones may be beyond."""
 
-GRID: Final = 48_000
-"""Samples a second of the grid."""
-
-_FILTER: Final = 2048  # samples before and after, which is more than the resampler's filter reaches at any rate
-_DECODER: Final = Fraction(1, 2)  # seconds: Opus wants 80 ms, MP3 ten frames of which one may borrow from another
-_BACK: Final = (Fraction(0), Fraction(1), Fraction(4), Fraction(16))  # seconds further back, if a seek went too far
-_DAY: Final = 86_400
-_LOOK: Final = 500  # packets among which the first one of a track is looked for
-_SLACK: Final = Fraction(1, 100)  # seconds: what stands less far from its place is where its clock could not say better
-_COARSE: Final = Fraction(3, 2000)  # seconds by which a clock of milliseconds may be wrong about two things together
-_TELLING: Final = 16  # frames whose timestamps together say where they lie
-_UNITS: Final = {"opus": 120, "vorbis": 64}  # samples that all frames are a multiple of, where they differ in length
-
-
-@dataclass(frozen=True)
-class Track:
-    """A track of sound in an original that is open."""
-
-    container: InputContainer
-    stream: AudioStream
-    start: Fraction
-    """Where the presentation starts on the clock of the file, in seconds."""
-
-    @property
-    def rate(self) -> int:
-        """Samples a second, of the original."""
-        return int(self.stream.codec_context.sample_rate)
-
-    def place(self, pts: int) -> Fraction:
-        """Where a timestamp lies, in samples of the original from the start of the presentation."""
-        return (pts * (self.stream.time_base or Fraction(1)) - self.start) * self.rate
+_WARMING: Final = 1.0
+"""Seconds that are decoded in front of an excerpt: codecs build on what came before (Opus wants 80 ms, RFC 7845)."""
+_NEAR: Final = 30.0
+"""Seconds up to which all is decoded from the beginning, where counting is exact: Matroska's clock has milliseconds."""
+_SLACK: Final = Fraction(1, 10)
+"""Seconds by which timestamps may differ from the samples counted: containers round them, and some lie a little."""
+_RATES: Final = (1_000, 768_000)
+_LOUDEST: Final = 16.0  # times full scale
+_CHANNELS: Final = 32
+_DAMAGED_FROM, _DAMAGED_SHARE = 4, 10  # packets: so many and a tenth
 
 
-def playable(stream: AudioStream) -> bool:
-    """Whether there is a decoder for a stream of sound, and a rate that it makes sense at."""
-    context = stream.codec_context
-    return bool(context) and 1000 <= context.sample_rate <= 768_000 and context.channels > 0
+def sound_of(container: InputContainer) -> AudioStream:
+    """The sound that a player plays: the default one where there are several.
 
-
-def track(container: InputContainer, number: int, start: Fraction) -> Track:
-    """The track with the number of a stream. Raises NoSuchStream where that is no sound which can be decoded."""
-    stream = next((stream for stream in container.streams.audio if stream.index == number), None)
-    if stream is None or not playable(stream):
-        raise NoSuchStream(f"the original has no sound in stream {number}")
-    return Track(container, stream, start)
-
-
-def first_place(track: Track) -> Fraction:
-    """Where the first packet of a track that is just opened lies, in samples; 0 where there is none near."""
-    packets = islice(containers.demuxed(track.container), _LOOK)
-    first = next((packet.pts for packet in packets if packet.stream is track.stream and packet.pts is not None), None)
-    return Fraction(0) if first is None else track.place(first)
-
-
-def sought(track: Track, seconds: Fraction) -> bool:
-    """Whether FFmpeg found a way to a moment, from which it can go on; it looks by the order of decoding."""
-    at = math.floor((seconds + track.start) / (track.stream.time_base or 1))
-    try:
-        track.container.seek(at, stream=track.stream)
-    except av.FFmpegError:
-        return False
-    return True
-
-
-def rewind(track: Track) -> None:
-    """Go back to the first packet of a track, which may lie before the start of the presentation."""
-    if not sought(track, Fraction(-_DAY)):
-        track.container.seek(0)
-
-
-def demuxed(track: Track) -> Iterator[Any]:
-    """The packets of a track from where its container stands; those of others are not read where that can be helped."""
-    for stream in track.container.streams:
-        if stream is not track.stream:
-            stream.discard = av.stream.Discard.all
-    return containers.demuxed(track.container, track.stream)
-
-
-def samples(track: Track, first: int, last: int) -> Samples:
-    """The samples from `first` up to `last` of the grid. Raises NoSuchStream, and what FFmpeg says of damage.
-
-    The resampler starts where a sample of the original and one of the grid are heard at once, and early enough for its
-    filter, so that it is in the very state in which it would be after everything before.
+    Raises NoSuchStream, UnsupportedFormat and DamagedOriginal.
     """
-    step, output = Fraction(track.rate, GRID).as_integer_ratio()
-    begin = (first // output - -(-_FILTER // step)) * step
-    end = math.ceil(Fraction(last * track.rate, GRID)) + _FILTER
-    heard = resampled(_read(track, begin, end), track.rate)
-    skipped = first - begin // step * output
-    return heard[:, skipped : skipped + last - first]
+    sounds = [stream for stream in container.streams.audio if stream.codec_context]
+    if not sounds:
+        if container.streams.audio:
+            raise UnsupportedFormat("the original's sound is of a codec that is not read here")
+        raise NoSuchStream("the original has no sound")
+    chosen = max(sounds, key=lambda stream: (bool(stream.disposition & Disposition.default), -stream.index))
+    rate = chosen.codec_context.sample_rate
+    if not _RATES[0] <= rate <= _RATES[1] or not chosen.codec_context.format:
+        raise DamagedOriginal(f"the original's sound has {rate} samples a second")
+    return chosen
 
 
-def resampled(source: Samples, rate: int) -> Samples:
-    """Samples of some rate brought to the grid; the first of both are heard at once."""
-    if rate == GRID:
-        return source
-    resampler = av.AudioResampler(format="fltp", layout="stereo", rate=GRID)
-    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(source), format="fltp", layout="stereo")
-    frame.sample_rate = rate
-    return np.concatenate([made.to_ndarray() for made in (*resampler.resample(frame), *resampler.resample(None))], 1)
+def blocks(
+    container: InputContainer, stream: AudioStream, part: Excerpt, rate: int | None, longest: float
+) -> Iterator[Block]:
+    """The samples of a part of a sound, `rate` a second (None: as many as it has), of `longest` seconds at most.
+
+    Moments count from where the film or the sound begins. Where the sound begins later than its film, or has a hole,
+    there is silence. Raises NoSuchMoment where nothing is there, TooLong, DamagedOriginal.
+    """
+    own = stream.codec_context.sample_rate
+    found = _cut(_placed(container, stream, part.start, own), part, own, longest)
+    if rate in (None, own):
+        yield from found
+    else:
+        yield from _resampled(found, own, int(rate or own))
 
 
-def _read(track: Track, begin: int, end: int) -> Samples:
-    """Samples of the original at its own rate, from `begin` up to `end`, counted from the start of the presentation."""
-    canvas = np.zeros((2, end - begin), np.float32)
-    clock = _clock(track)
-    slack = math.ceil(_SLACK * track.rate)
-    frames = (frame for frame in _frames(track, begin, fresh=clock is None) if frame.sample_rate == track.rate)
-    lead = list(_until(frames, track, begin))
-    expected = _anchor(lead, track, clock)
-    for frame in chain(lead, frames):
-        place = expected if frame.pts is None else round(track.place(frame.pts))
-        if abs(place - expected) <= slack:
-            place = expected
-        expected = place + frame.samples
-        if place >= end:
-            break
-        low, high = max(place, begin, 0), min(expected, end)
-        if low < high:
-            canvas[:, low - begin : high - begin] = stereo(frame)[:, low - place : high - place]
-    return canvas
-
-
-def _until(frames: Iterator[Any], track: Track, begin: int) -> Iterator[Any]:
-    """The frames up to the first one that reaches a sample, and some more; the first of them has a timestamp."""
-    count = 0
-    for frame in frames:
-        if count or frame.pts is not None:
-            count += 1
-            yield frame
-        if count >= _TELLING and frame.pts is not None and track.place(frame.pts) + frame.samples > begin:
+def _placed(container: InputContainer, stream: AudioStream, start: float, rate: int) -> Iterator[tuple[int, Block]]:
+    """Blocks of the sound with the number of their first sample, some before `start` (in seconds) among them."""
+    for other in container.streams:
+        if other is not stream:
+            other.discard = Discard.all
+    begin, base = _begin(container, stream), stream.time_base or Fraction(1, rate)
+    first = round(start * rate)
+    # Where an index leads too far, it is looked for further in front, and at last from the beginning.
+    for back in (_WARMING, 10 * _WARMING, None):
+        if start > _NEAR:
+            moment = 0.0 if back is None else max(0.0, start - back)
+            with suppress(av.FFmpegError):
+                container.seek(int((begin + Fraction(moment)) / base), stream=stream)
+                stream.codec_context.flush_buffers()
+        frames = _continued(container, stream, begin, base, rate)
+        place, block = next(frames, (0, None))
+        if block is None:
             return
-
-
-def _clock(track: Track) -> tuple[int, Fraction] | None:
-    """Of how many samples all frames are made, 0 where that shows in them, and where the first packet lies.
-
-    None where timestamps say exactly where a sample lies. Matroska counts milliseconds, and MPEG-TS 90000ths.
-    """
-    if (1 / (track.stream.time_base or Fraction(1))) % track.rate == 0:
-        return None
-    context = track.stream.codec_context
-    return _UNITS.get(context.name, context.frame_size), first_place(track)
-
-
-def _anchor(lead: Sequence[Any], track: Track, clock: tuple[int, Fraction] | None) -> int:
-    """Where the first of some frames begins. Where the clock is coarse, they say it together.
-
-    Frames lie a whole number of units from the first packet, so that wherever reading begins it comes to the same.
-    """
-    if not lead:
-        return 0
-    if clock is None:
-        return round(track.place(lead[0].pts))
-    begins: Iterable[int] = accumulate((frame.samples for frame in lead), initial=0)
-    told = [track.place(frame.pts) - begin for frame, begin in zip(lead, begins, strict=False) if frame.pts is not None]
-    place = median(each for each in told if abs(each - told[0]) <= _SLACK * track.rate)  # others are behind a gap
-    unit, phase = clock[0] or lead[0].samples, round(clock[1])
-    whole = phase + round((place - phase) / unit) * unit
-    return whole if abs(whole - place) <= _COARSE * track.rate else round(place)
-
-
-def _frames(track: Track, begin: int, *, fresh: bool) -> Iterator[Any]:
-    """Decoded frames, from one early enough that the decoder has settled when it comes to the sample `begin`.
-
-    `fresh` says that nothing has been read of the file yet.
-    """
-    wanted = Fraction(begin, track.rate) - _DECODER
-    for back in _BACK:
-        if wanted - back <= 0:
-            break
-        fresh = False
-        if not sought(track, wanted - back):
-            break
-        frames = _decoded(track)
-        frame = next((frame for frame in frames if frame.pts is not None), None)
-        if frame is not None and track.place(frame.pts) <= begin - _DECODER / 2 * track.rate:
-            yield frame
+        if place <= first or start <= _NEAR or back is None:
+            yield place, block
             yield from frames
             return
-    if not fresh:
-        rewind(track)
-    yield from _decoded(track)
 
 
-def _decoded(track: Track) -> Iterator[Any]:
-    for packet in demuxed(track):
-        try:
-            yield from packet.decode()
-        except av.error.InvalidDataError:
-            # A frame that cannot be decoded is silence: the first ones after a seek want others before them.
+def _continued(
+    container: InputContainer, stream: AudioStream, begin: Fraction, base: Fraction, rate: int
+) -> Iterator[tuple[int, Block]]:
+    """Decoded blocks by the number of their first sample: counted, as long as timestamps agree."""
+    shape, place = _Stereo(rate), None
+    for frame in _decoded(container, stream):
+        if not frame.samples:
             continue
+        said = round((frame.pts * (frame.time_base or base) - begin) * rate) if frame.pts is not None else None
+        if place is None or (said is not None and abs(said - place) > _SLACK * rate):
+            place = said or 0
+        block = shape.of(frame)
+        yield place, block
+        place += block.shape[1]
+
+
+def _decoded(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
+    """Frames of a sound; a packet that is damaged is a hole, as it is for players, unless many are."""
+    whole, damaged = 0, 0
+    for packet in container.demux(stream):
+        try:
+            frames = packet.decode()
+        except av.error.InvalidDataError:
+            damaged += 1
+            if damaged > _DAMAGED_FROM + whole // _DAMAGED_SHARE:
+                raise
+            continue
+        whole += 1
+        yield from frames
+
+
+def _begin(container: InputContainer, stream: AudioStream) -> Fraction:
+    """Where the film or the sound begins, in seconds of its own clock."""
+    film = picture_of(container)
+    starts = [
+        one.start_time * one.time_base
+        for one in (stream, film)
+        if one is not None and one.start_time is not None and one.time_base is not None
+    ]
+    return min(starts, default=Fraction(0))
+
+
+class _Stereo:
+    """Frames of any form as blocks of stereo, sample for sample."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._form: tuple[object, ...] = ()
+        self._graph = Graph()
+
+    def of(self, frame: AudioFrame) -> Block:
+        form = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if form != self._form:
+            self._graph, self._form = self._made(frame), form
+        frame.pts = None
+        self._graph.push(frame)
+        return _bounded(_joined(list(_pulled(self._graph))))
+
+    def _made(self, frame: AudioFrame) -> Graph:
+        channels = frame.layout.nb_channels
+        if not 0 < channels <= _CHANNELS:
+            raise DamagedOriginal(f"the original's sound has {channels} channels")
+        graph = Graph()
+        source = graph.add_abuffer(
+            sample_rate=frame.sample_rate,
+            format=frame.format.name,
+            layout=frame.layout.name,
+            time_base=Fraction(1, frame.sample_rate),
+        )
+        # One channel goes to both sides as loud as it is. Several are mixed so that none of them can be too loud.
+        steps = [("pan", "stereo|c0=c0|c1=c0")] if channels == 1 else []
+        steps += [
+            ("aresample", f"{self._rate}:rematrix_maxval=1"),
+            ("aformat", f"sample_fmts=fltp:channel_layouts=stereo:sample_rates={self._rate}"),
+        ]
+        return _linked(graph, source, steps)
+
+
+def _bounded(block: Block) -> Block:
+    """The same where no sample is absurd or no number, which a file of floats may hold and encoders refuse."""
+    if not block.size or np.abs(block).max() <= _LOUDEST:  # false for what is no number
+        return block
+    return np.clip(np.nan_to_num(block), -_LOUDEST, _LOUDEST)
+
+
+def _linked(graph: Graph, source: Any, steps: list[tuple[str, str]]) -> Graph:
+    for name, arguments in (*steps, ("abuffersink", "")):
+        following = graph.add(name, arguments) if arguments else graph.add(name)
+        source.link_to(following)
+        source = following
+    graph.configure()
+    return graph
+
+
+def filtered(found: Iterator[Block], rate: int, steps: list[tuple[str, str]]) -> Iterator[AudioFrame]:
+    """What FFmpeg's filters, by name and arguments, make of blocks."""
+    graph = Graph()
+    source = graph.add_abuffer(sample_rate=rate, format="fltp", layout="stereo", time_base=Fraction(1, rate))
+    _linked(graph, source, steps)
+    place = 0
+    for block in found:
+        graph.push(framed(block, rate, place))
+        place += block.shape[1]
+        yield from _pulled(graph)
+    graph.push(None)
+    yield from _pulled(graph)
+
+
+def framed(block: Block, rate: int, place: int) -> AudioFrame:
+    """A block as a frame of FFmpeg's, whose first sample has this number."""
+    frame = AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout="stereo")
+    frame.sample_rate, frame.pts, frame.time_base = rate, place, Fraction(1, rate)
+    return frame
+
+
+def _pulled(graph: Graph) -> Iterator[AudioFrame]:
+    while True:
+        try:
+            frame = graph.pull()
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return
+        assert isinstance(frame, AudioFrame)
+        yield frame
+
+
+def _joined(frames: list[AudioFrame]) -> Block:
+    if len(frames) == 1:
+        return samples_of(frames[0])
+    return np.concatenate([np.zeros((2, 0), np.float32), *(samples_of(frame) for frame in frames)], axis=1)
+
+
+def samples_of(frame: AudioFrame) -> Block:
+    """The samples of a frame that a filter has brought to our form."""
+    return cast("Block", frame.to_ndarray())
+
+
+_SILENCE: Final = 1 << 16  # samples in a block of it
+
+
+def _cut(found: Iterator[tuple[int, Block]], part: Excerpt, rate: int, longest: float) -> Iterator[Block]:
+    """Just the samples of a part: what came twice left out, what is missing silent."""
+    place = first = round(part.start * rate)
+    end = None if part.end is None else round(part.end * rate)
+    most, some = first + round(longest * rate), False
+    for start, block in found:
+        stop = start + block.shape[1] if end is None else min(start + block.shape[1], end)
+        if stop <= place:
+            if end is not None and start >= end:
+                break
+            continue
+        if stop > most:
+            raise TooLong(f"the original's sound goes on after {longest:g} seconds; longer ones are not read")
+        for silent in range(place, start, _SILENCE):
+            yield np.zeros((2, min(_SILENCE, start - silent)), np.float32)
+        place = max(place, start)
+        yield block[:, place - start : stop - start]
+        place, some = stop, True
+    if not some:
+        raise NoSuchMoment("the original's sound has ended before the excerpt begins", part="so_")
+
+
+def _resampled(found: Iterator[Block], own: int, rate: int) -> Iterator[Block]:
+    """The same at another rate: as many samples as the same time takes."""
+    taken, given = 0, 0
+
+    def counted() -> Iterator[Block]:
+        nonlocal taken
+        for block in found:
+            taken += block.shape[1]
+            yield block
+
+    steps = [("aresample", f"{rate}:filter_size=64:phase_shift=10:cutoff=0.97"), ("aformat", f"sample_rates={rate}")]
+    for frame in filtered(counted(), own, steps):
+        block = samples_of(frame)
+        room = round(Fraction(taken * rate, own)) - given
+        if block.shape[1] > room:
+            block = block[:, :room]
+        given += block.shape[1]
+        if block.shape[1]:
+            yield block
