@@ -14,6 +14,7 @@ from av.filter import Graph
 from av.stream import Discard, Disposition
 
 from transforms.audio.excerpt import Excerpt
+from transforms.containers import demuxed
 from transforms.errors import DamagedOriginal, NoSuchMoment, NoSuchStream, TooLong, UnsupportedFormat
 from transforms.video.header import picture_of
 
@@ -108,7 +109,7 @@ def _continued(
 def _decoded(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
     """Frames of a sound; a packet that is damaged is a hole, as it is for players, unless many are."""
     whole, damaged = 0, 0
-    for packet in container.demux(stream):
+    for packet in demuxed(container, stream):
         try:
             frames = packet.decode()
         except av.error.InvalidDataError:

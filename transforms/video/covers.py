@@ -11,7 +11,7 @@ from typing import Any
 import av
 from av.container import InputContainer
 
-from transforms.containers import opened
+from transforms.containers import demuxed, opened
 from transforms.errors import NoSuchStream, Refusal
 from transforms.headers import Header, read_header
 from transforms.limits import Limits
@@ -31,7 +31,7 @@ def cover_of(container: InputContainer) -> tuple[bytes, Header] | None:
     wanted = {stream.index for stream in streams}
     if not streams:
         return None
-    for packet in container.demux(*streams):
+    for packet in demuxed(container, *streams):
         if packet.stream_index not in wanted:
             break
         wanted.discard(packet.stream_index)

@@ -14,7 +14,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from transforms.containers import opened
+from transforms.containers import demuxed, opened
 from transforms.errors import DamagedOriginal, NoSuchStream
 from transforms.limits import Limits
 from transforms.video.header import picture_of
@@ -141,7 +141,7 @@ class Film:
                 break
         self.stream.codec_context.flush_buffers()
         key = False
-        for packet in self._container.demux(self.stream):
+        for packet in demuxed(self._container, self.stream):
             key = key or packet.is_keyframe
             if key and packet.size:
                 yield packet

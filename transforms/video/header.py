@@ -11,7 +11,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from transforms.containers import opened
+from transforms.containers import demuxed, opened
 from transforms.errors import DamagedOriginal
 from transforms.headers import Header
 from transforms.limits import Limits
@@ -88,7 +88,7 @@ def _counted(container: InputContainer) -> float:
     """Seconds from the first packet to the end of the last, or of the last that is looked at."""
     spans = [
         (packet.pts * packet.time_base, (packet.pts + (packet.duration or 0)) * packet.time_base)
-        for packet in islice(container.demux(), _MOST_PACKETS)
+        for packet in islice(demuxed(container), _MOST_PACKETS)
         if packet.pts is not None and packet.time_base is not None
     ]
     _rewind(container)
@@ -112,7 +112,7 @@ def frame_rate(container: InputContainer, stream: VideoStream) -> float:
     if stream.frames and stream.duration and stream.time_base:
         return float(stream.frames / (stream.duration * stream.time_base))
     stamps = sorted(
-        packet.pts for packet in islice(container.demux(stream), _SEVERAL) if packet.pts is not None and packet.size
+        packet.pts for packet in islice(demuxed(container, stream), _SEVERAL) if packet.pts is not None and packet.size
     )
     _rewind(container)
     if len(stamps) < 2 or stamps[-1] == stamps[0] or not stream.time_base:
@@ -123,7 +123,7 @@ def frame_rate(container: InputContainer, stream: VideoStream) -> float:
 def first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame | None:
     """The first frame that can be decoded, for what it says beside its pixels; None where that takes too long."""
     stream.codec_context.thread_type = "SLICE"
-    for packet in islice(container.demux(stream), _SEVERAL):
+    for packet in islice(demuxed(container, stream), _SEVERAL):
         if packet.is_keyframe:
             try:
                 frames = [*stream.decode(packet), *stream.decode(None)]
