@@ -25,7 +25,7 @@ Made = tuple[dict[str, Any], bytes]
 def perform(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
     """Facts about what was made, and its bytes. Raises Refusals.
 
-    `job["path"]` is where to read the original, or with `job["shared"]` the pixels that were left of it; with
+    `path_of` says where to read the original, or with `job["shared"]` the pixels that were left of it; with
     `job["reach"]` its pixels are left aside for results up to that size.
     """
     _guarded()
@@ -36,13 +36,19 @@ def perform(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
         raise DamagedOriginal("the original holds text that is no text") from error
 
 
+def path_of(job: Mapping[str, Any]) -> Path:
+    """Where the original of a job is read; one that comes from elsewhere in parts is a path of a kind of its own."""
+    path = job["path"]
+    return path if isinstance(path, Path) else Path(path)
+
+
 @cache
 def _guarded() -> None:
     guard()
 
 
 def _render(job: Mapping[str, Any], aside: Aside) -> Made:
-    path, focus, reach = Path(job["path"]), job.get("focus"), job.get("reach")
+    path, focus, reach = path_of(job), job.get("focus"), job.get("reach")
     made = render(
         path,
         Header.from_dict(job["header"]),
@@ -68,12 +74,12 @@ def _render(job: Mapping[str, Any], aside: Aside) -> Made:
 
 def _describe(job: Mapping[str, Any], aside: Aside) -> Made:
     header = Header.from_dict(job["header"])
-    return {"facts": describe(Path(job["path"]), header, Limits(**job["limits"]), gps=job["gps"])}, b""
+    return {"facts": describe(path_of(job), header, Limits(**job["limits"]), gps=job["gps"])}, b""
 
 
 def _probe(job: Mapping[str, Any], aside: Aside) -> Made:
     limits = Limits(**job["limits"]) if "limits" in job else None
-    return {"header": probe(Path(job["path"]), limits=limits).to_dict()}, b""
+    return {"header": probe(path_of(job), limits=limits).to_dict()}, b""
 
 
 _KINDS: dict[str, Callable[[Mapping[str, Any], Aside], Made]] = {
