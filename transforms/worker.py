@@ -23,8 +23,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from transforms.elsewhere import Ask, PartedPath, Unreached
 from transforms.errors import Refusal
-from transforms.parts import Ask, PartedPath, Unreached
 
 
 class Aside(NamedTuple):

@@ -42,7 +42,7 @@ class BlockFolder:
         self._root = root.absolute() if root and most else None
         self._most, self._trouble = most, trouble
         self.hits = self.misses = 0
-        """Blocks that were needed and there, or not there."""
+        """Blocks that were needed and there, or coming already; and those that had to be asked for."""
         self._evictions = self._corrupt = self._errors = self._bytes = self._entries = 0
         self._unseen, self._looked = 0, False
         self._used: dict[Path, float] = {}

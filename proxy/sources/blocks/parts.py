@@ -40,15 +40,10 @@ class Filling:
         others.
         """
         blocks = covering(start, length, self.file.size)
+        self.folder.hits += len(blocks)
         unsure = [block for block in blocks if not self.file.known(block)]
-        if unsure:
-            missing = await self.folder.missing(self.file, range(unsure[0], unsure[-1] + 1))
-            self.folder.misses += len(missing)
-            self.folder.hits += len(blocks) - len(missing)
-            if missing:
-                await self._come(missing)
-        else:
-            self.folder.hits += len(blocks)
+        if unsure and (missing := await self.folder.missing(self.file, range(unsure[0], unsure[-1] + 1))):
+            await self._come(missing)
         return bounds(blocks, self.file.size)
 
     async def _come(self, missing: list[int]) -> None:
@@ -57,6 +52,7 @@ class Filling:
             task = asyncio.create_task(self._fetch(run))
             task.add_done_callback(_looked_at)
             self.coming.update(dict.fromkeys(run, task))
+            self.folder.misses, self.folder.hits = self.folder.misses + len(run), self.folder.hits - len(run)
             tasks.add(task)
         if tasks:
             await asyncio.wait(tasks)
