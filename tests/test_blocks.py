@@ -1,6 +1,7 @@
 """Originals from elsewhere in parts: each block comes once, is kept on disk, and is true or not there."""
 
 import asyncio
+import gc
 import os
 import random
 import subprocess
@@ -356,6 +357,7 @@ async def test_files_are_closed_when_nobody_reads_them(cache: Cache) -> None:
     def count() -> int:
         return len(os.listdir("/proc/self/fd"))
 
+    gc.collect()
     before = count()
     several = [await cache.parts() for _ in range(10)]
     assert count() == before + 2 + len(several)
