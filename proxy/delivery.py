@@ -5,7 +5,6 @@ import json
 import os
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Protocol
 
 from proxy.answer import Answer, Ask
@@ -14,16 +13,14 @@ from proxy.clients.rates import Limiter
 from proxy.failures import Busy, ClosingDown, NoSuchOriginal, NoSuchRendition
 from proxy.flights import Flights
 from proxy.herd import Make
-from proxy.lending import OriginalChanged, opened, opened_in_parts, replaced_told
 from proxy.negotiation import bucket
-from proxy.passing import PassingBody
+from proxy.passing import passing_body
 from proxy.pressure import Siblings
 from proxy.reading import Reader, Wanted, hinted
 from proxy.record import Record
 from proxy.records import Records
-from proxy.rendering import Renderer, described
+from proxy.rendering import OriginalChanged, Renderer, described, opened
 from proxy.rendition import Bounds, Rendition, check_name, content_tag, explained, filename, resolve, strong_tag
-from proxy.sources.mounts import Mounted
 from proxy.stores.result import FileBody, Result, Store
 from proxy.tags import Purged, original_tags
 from transforms.errors import Refusal
@@ -249,7 +246,12 @@ class Delivery:
         mounted = wanted.mounted
         record, header = await self.records.header(mounted)
         check_name(wanted, header.kind)
-        body = await self._body(mounted, record, header)
+        body: FileBody | None = None
+        if header.medium != "picture":
+            body = await passing_body(mounted, record, self.records.forget)
+        if body is None:
+            original = await opened(mounted, record.version)
+            body = FileBody(original.path, 0, original.size, os.dup(original.descriptor))
         answer = Answer(
             self._lifetime(wanted),
             media_type=FORMATS[header.kind].media_type,
@@ -263,20 +265,3 @@ class Delivery:
         if not_modified(answer.etag, answer.modified, ask.if_none_match, ask.if_modified_since):
             return replace(answer, unchanged=True, outcome="unchanged")
         return replace(answer, body=body)
-
-    async def _body(self, mounted: Mounted, record: Record, header: Header) -> FileBody:
-        """The original as a body; that of a film or a sound elsewhere comes while it is sent."""
-        parts = await opened_in_parts(mounted, record) if header.medium != "picture" else None
-        if parts is None:
-            original = await opened(mounted, record.version)
-            return FileBody(original.path, 0, original.size, os.dup(original.descriptor))
-
-        async def need(start: int, length: int) -> None:
-            try:
-                with replaced_told():
-                    await parts.need(start, length)
-            except OriginalChanged as changed:
-                self.records.forget(mounted)
-                raise Busy("the original is just being changed") from changed
-
-        return PassingBody(Path(mounted.key), 0, parts.size, os.dup(parts.descriptor), need)

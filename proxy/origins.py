@@ -202,7 +202,7 @@ def _most_of(settings: Settings, name: str) -> Callable[[bytes], int]:
 
     def most(head: bytes) -> int:
         kind = sniff(head)
-        return int(limits.most_bytes(kind if kind and kind in FORMATS else "svg"))
+        return limits.most_bytes(kind if kind and kind in FORMATS else "svg")
 
     return most
 

@@ -1,8 +1,14 @@
 """The body of an answer that comes from elsewhere while it is sent."""
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from proxy.failures import Busy
+from proxy.lending import OriginalChanged, opened_in_parts, replaced_told
+from proxy.record import Record
+from proxy.sources.mounts import Mounted
 from proxy.stores.result import FileBody
 
 _FIRST, _MOST = 1 << 18, 1 << 21
@@ -34,3 +40,23 @@ class PassingBody(FileBody):
             async for block in super().blocks(start, stop):
                 yield block
             start, step = stop, min(step * 2, _MOST)
+
+
+async def passing_body(mounted: Mounted, record: Record, forget: Callable[[Mounted], None]) -> PassingBody | None:
+    """A film or a sound that is elsewhere, as a body; None for what is to be opened whole.
+
+    `forget` is told where another is there by now. Raises as `opened_in_parts` does; the body raises Busy and the like.
+    """
+    parts = await opened_in_parts(mounted, record)
+    if parts is None:
+        return None
+
+    async def need(start: int, length: int) -> None:
+        try:
+            with replaced_told():
+                await parts.need(start, length)
+        except OriginalChanged as changed:
+            forget(mounted)
+            raise Busy("the original is just being changed") from changed
+
+    return PassingBody(Path(mounted.key), 0, parts.size, os.dup(parts.descriptor), need)

@@ -46,8 +46,8 @@ RULES: dict[str, set[str]] = {
     "proxy.commands": {"*"},
     "proxy.console": {"typer", "proxy.settings"},
     "proxy.warming": {
-        "httpx", "proxy.delivery", "proxy.lending", "proxy.reading", "proxy.rendering", "proxy.rendition",
-        "proxy.stores", "signing", "transforms",
+        "httpx", "proxy.delivery", "proxy.reading", "proxy.rendering", "proxy.rendition", "proxy.stores", "signing",
+        "transforms",
     },
     "proxy.reference": {"proxy.errors", "proxy.metrics", "proxy.settings", "transforms"},
     "proxy.greeting": {"proxy.settings", "signing", "transforms"},
@@ -90,7 +90,7 @@ RULES: dict[str, set[str]] = {
     "proxy.streaming": {"proxy.answer", "proxy.reading", "proxy.rendition", "transforms"},
     "proxy.delivery": {
         "proxy.answer", "proxy.caching", "proxy.clients", "proxy.failures", "proxy.flights", "proxy.herd",
-        "proxy.lending", "proxy.negotiation", "proxy.passing", "proxy.pressure", "proxy.reading", "proxy.record",
+        "proxy.negotiation", "proxy.passing", "proxy.pressure", "proxy.reading", "proxy.record",
         "proxy.records", "proxy.rendering", "proxy.rendition", "proxy.sources", "proxy.stores", "proxy.tags",
         "transforms",
     },
@@ -116,7 +116,7 @@ RULES: dict[str, set[str]] = {
     },
     "proxy.recorded": {"proxy.sources", "transforms"},
     "proxy.lending": {"proxy.failures", "proxy.record", "proxy.sources", "proxy.workers"},
-    "proxy.passing": {"proxy.stores"},
+    "proxy.passing": {"proxy.failures", "proxy.lending", "proxy.record", "proxy.sources", "proxy.stores"},
     "proxy.record": {"transforms"},
     "proxy.known": {"proxy.record", "proxy.sources", "proxy.stores", "proxy.tags", "transforms"},
     "proxy.policy": {"proxy.failures", "transforms"},

@@ -1,6 +1,7 @@
 """An original that comes while a worker reads it: what is asked for, and how that is answered."""
 
 import asyncio
+import inspect
 import io
 import os
 import random
@@ -14,6 +15,7 @@ import pytest
 from proxy.failures import OriginFailed, OriginTimedOut, WorkerLost
 from proxy.workers.pool import Job, Pool
 from tests.test_workers import FAULTY, MIB, pool, until
+from transforms import work
 from transforms.elsewhere import LEAST, MOST, STEP, TAIL, PartedPath, Unreached
 
 pytestmark = pytest.mark.anyio
@@ -138,6 +140,11 @@ def test_an_answer_that_helps_nobody_is_no_data(filling: Filling) -> None:
         path = PartedPath.of(filling.descriptor, SIZE, lambda *_, answer=answer: answer)  # type: ignore[misc]
         with path.open("rb") as file, pytest.raises(Unreached):
             file.read(10)
+
+
+def test_every_job_takes_the_path_as_it_is() -> None:
+    """`Path(job["path"])` would be a plain path, which leads nowhere where an original comes in parts."""
+    assert inspect.getsource(work).count('job["path"]') == 1
 
 
 # The worker

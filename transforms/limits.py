@@ -52,15 +52,11 @@ class Limits:
 
     def check_bytes(self, kind: str, size: int) -> None:
         """Refuse an original of a kind for its bytes alone, of any kind if that is "". Raises `OriginalTooLarge`."""
-        most, what = self._largest(kind)
+        most, what = self._most_bytes(kind)
         if size > most:
             raise OriginalTooLarge(f"the original has {_mega(size)} MB; {what} of up to {_mega(most)} are read")
 
-    def most_bytes(self, kind: str) -> float:
-        """How many bytes an original of a kind may have, or one of any kind if that is ""."""
-        return self._largest(kind)[0]
-
-    def _largest(self, kind: str) -> tuple[int, str]:
+    def _most_bytes(self, kind: str) -> tuple[int, str]:
         """How large a file may be, and what to call its like; without a kind, that of the largest."""
         of_media = {
             "picture": (self.picture_bytes, "pictures"),
@@ -83,6 +79,10 @@ class Limits:
             raise TooManyFrames(
                 f"the original has {header.rate:.4g} frames a second; films of up to {self.video_rate:g} are read"
             )
+
+    def most_bytes(self, kind: str) -> int:
+        """How many bytes an original of a kind may have, or one of any kind if that is ""."""
+        return self._most_bytes(kind)[0]
 
     def check_raster(self, width: int, height: int) -> None:
         """Refuse to draw a drawing at a size. Raises `TooManyPixels`."""

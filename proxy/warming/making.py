@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from proxy.delivery import Delivery
-from proxy.lending import OriginalChanged
 from proxy.reading import Wanted
+from proxy.rendering import OriginalChanged
 from proxy.warming.crew import each
 from signing import Expired, SigningError
 from transforms.errors import Refusal, UnsupportedFormat
