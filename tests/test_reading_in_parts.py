@@ -17,6 +17,7 @@ from proxy.workers.pool import Job, Pool
 from tests.test_workers import FAULTY, MIB, pool, until
 from transforms import work
 from transforms.elsewhere import LEAST, MOST, STEP, TAIL, PartedPath, Unreached
+from transforms.headers.boxes import index_place
 
 pytestmark = pytest.mark.anyio
 
@@ -140,6 +141,47 @@ def test_an_answer_that_helps_nobody_is_no_data(filling: Filling) -> None:
         path = PartedPath.of(filling.descriptor, SIZE, lambda *_, answer=answer: answer)  # type: ignore[misc]
         with path.open("rb") as file, pytest.raises(Unreached):
             file.read(10)
+
+
+def box(name: bytes, length: int, wide: bool = False) -> bytes:
+    """A box of so many bytes, its head included."""
+    head = (1).to_bytes(4) + name + length.to_bytes(8) if wide else length.to_bytes(4) + name
+    return head + bytes(max(0, length - len(head)))
+
+
+def test_the_place_of_an_index_is_told_from_the_first_bytes() -> None:
+    ftyp, moov = box(b"ftyp", 24), box(b"moov", 5000)
+    assert index_place(ftyp + moov, 9000) == (24, 5000)
+    assert index_place((ftyp + moov)[:100], 9000) == (24, 5000)
+    assert index_place(ftyp + box(b"mdat", 3000) + moov, 8024) == (3024, 5000)
+    for wide in (False, True):
+        assert index_place((ftyp + box(b"mdat", 3000, wide) + moov)[:100], 8024) == (3024, 5000)
+    assert index_place(ftyp + box(b"moov", 5000)[:10], 3000) == (24, 2976)
+    for nothing in (b"", b"\x1a\x45\xdf\xa3" * 10, ftyp, box(b"ftyp", 4), ftyp + box(b"mdat", 3, wide=True)):
+        assert index_place(nothing + bytes(40), 9000) is None
+    assert index_place(ftyp + (0).to_bytes(4) + b"mdat" + bytes(99), 9000) is None  # which goes to the end
+
+
+@pytest.mark.parametrize("front", [True, False], ids=["front", "end"])
+def test_an_index_comes_in_one_request(filling: Filling, front: bool) -> None:
+    head = box(b"ftyp", 24) + (box(b"moov", 3 * MIB) if front else b"")
+    rest = SIZE - len(head) - (0 if front else 3 * MIB)
+    begin = SIZE - 3 * MIB if not front else 24
+    asked: list[tuple[int, int]] = []
+
+    def ask(start: int, length: int) -> tuple[int, int]:
+        asked.append((start, length))
+        return start, start + length
+
+    os.pwrite(filling.descriptor, (head + rest.to_bytes(4) + b"mdat")[: 3 * MIB + 100], 0)
+    with PartedPath.of(filling.descriptor, SIZE, ask).open("rb", buffering=0) as file:
+        file.read(LEAST)
+        first = asked[0][1]
+        assert asked[1:] == [(max(begin, first), begin + 3 * MIB - max(begin, first))]
+        file.seek(begin)
+        while file.tell() < begin + 3 * MIB:
+            file.read(begin + 3 * MIB - file.tell())
+        assert len(asked) == 2
 
 
 def test_every_job_takes_the_path_as_it_is() -> None:

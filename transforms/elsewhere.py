@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import PosixPath
 from typing import Any, BinaryIO, Final, Self
 
+from transforms.headers.boxes import index_place
+
 Ask = Callable[[int, int], tuple[int, int]]
 """Has so many bytes from a place on there, and says where what is there begins and ends. Raises Unreached."""
 
@@ -16,6 +18,8 @@ LEAST: Final = 1 << 15
 MOST: Final = 1 << 22
 """Bytes that are asked for at once."""
 STEP: Final = 1 << 18
+LONGEST_INDEX: Final = 1 << 24
+"""Bytes of an index that is asked for at once: that of a film of some ten hours."""
 TAIL: Final = 1 << 21
 """Bytes before the end that are asked for together: the index of a film that was not prepared for the web is there."""
 
@@ -84,6 +88,8 @@ class PartedFile(io.RawIOBase):
         if there <= position:
             there = self._reach.need(position, self._window(position, wanted))
             self._expected = there
+            if position == 0:
+                self._foresee(there)
         done = os.preadv(self._descriptor, [view[: min(wanted, there - position)]], position)
         self._position += done
         return done
@@ -97,6 +103,13 @@ class PartedFile(io.RawIOBase):
 
     def tell(self) -> int:
         return self._position
+
+    def _foresee(self, there: int) -> None:
+        """Ask for the index of a film as soon as its first bytes tell where that is: all of it will be read."""
+        place = index_place(os.pread(self._descriptor, there, 0), self._reach.size)
+        if place and there < place[0] + place[1] and place[1] <= LONGEST_INDEX:
+            start = max(place[0], there)
+            self._reach.need(start, place[0] + place[1] - start)
 
     def _window(self, position: int, wanted: int) -> int:
         """How many bytes to ask for."""
