@@ -7,7 +7,7 @@ from dataclasses import replace
 from proxy.failures import NoSuchOriginal, OriginalReplaced
 from proxy.record import Record
 from proxy.sources.mounts import Mounted
-from proxy.sources.source import Original, Parts, open_known, parts_of
+from proxy.sources.source import Original, Parted, Parts, open_known, parts_of
 from proxy.workers.pool import Job
 
 
@@ -30,6 +30,17 @@ async def opened_in_parts(mounted: Mounted, record: Record) -> Parts | None:
     """
     with replaced_told():
         return await parts_of(mounted.source, mounted.key, record.version, record.size, record.era)
+
+
+async def opened_version(mounted: Mounted, version: str, era: str = "") -> Original | Parts:
+    """A version that need not be the last one, from a place that still has it or whose parts are here.
+
+    Raises as `opened` does, and NoRoom.
+    """
+    with replaced_told():
+        parted = mounted.source if isinstance(mounted.source, Parted) else None
+        parts = await parted.open_parts(mounted.key, version, None, era) if parted else None
+    return parts or await opened(mounted, version)
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """Which originals elsewhere are films and sounds, told from their first block."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
+from proxy.failures import NoRoom
 from proxy.sources.mounts import Mounted
 from proxy.sources.source import Parts, Stat, parts_of
 from transforms.formats import FORMATS
-from transforms.headers import check_kind
+from transforms.headers import Header, check_kind
 from transforms.limits import Limits
 from transforms.sniff import HEAD, sniff
 
@@ -13,6 +15,21 @@ _SPELT = {"jpeg": "jpg", "tif": "tiff", "heif": "heic"}
 """Endings of names that are not those of formats."""
 _MORE = ("xml", "gzip")
 """What more than the first bytes may show to be a drawing."""
+
+
+async def recorded_header(
+    mounted: Mounted, stat: Stat, limits: Limits, era: str, probe: Callable[[Parts], Awaitable[Header]]
+) -> Header | None:
+    """The header of a film or a sound elsewhere; None for what is to be copied. Raises as both below do."""
+    for last in (False, True):
+        if not (parts := await recorded_in_parts(mounted, stat, limits, era)):
+            break
+        try:
+            return await probe(parts)
+        except NoRoom:  # beside the cache; the next time its parts are elsewhere
+            if last:
+                raise
+    return None
 
 
 async def recorded_in_parts(mounted: Mounted, stat: Stat, limits: Limits, era: str) -> Parts | None:

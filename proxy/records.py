@@ -15,7 +15,7 @@ from cachetools import LRUCache
 from proxy.failures import Forbidden, NoSuchOriginal, OriginalReplaced
 from proxy.flights import Flights
 from proxy.record import Recheck, Record
-from proxy.recorded import recorded_in_parts
+from proxy.recorded import recorded_header
 from proxy.sources.mounts import Mounted
 from proxy.sources.source import Near, Original, Parts, Stat, Versioned, open_known
 from proxy.stores.result import Result, Store
@@ -232,13 +232,13 @@ class Records:
                 # A worker's library may read all of a file to say how large the picture is.
                 _check_bytes(limits, stat.size)
                 era = _era(self._purged(mounted.name, mounted.key))
-                if parts := await recorded_in_parts(mounted, stat, limits, era):
-                    header = await self._probe(parts)
-                else:
+                found = await recorded_header(mounted, stat, limits, era, self._probe)
+                if found is None:
                     original = await open_known(mounted.source, mounted.key, stat.version)
                     if original.version != stat.version:  # it is another by now
                         record = self._record(original)
-                    header = await self._header(mounted, original)
+                    found = await self._header(mounted, original)
+                header = found
             # Whether its frames are too many depends on what is asked of them.
             limits.check_original(header, moving=False)
         except LASTING as refusal:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from proxy.failures import NoParts, OriginalReplaced, OriginFailed
+from proxy.failures import NoParts, OriginalReplaced, OriginFailed, OriginTimedOut
 from proxy.sources.source import Stat
 from tests.elsewhere import Elsewhere
 
@@ -17,6 +17,8 @@ class Afar(Elsewhere):
         self.parted = True
         self.fails_after = 1 << 60
         """Requests for parts after which it is down."""
+        self.most = 1 << 60
+        """Bytes that it gives in time."""
 
     async def read(self, key: str, version: str, start: int, length: int) -> bytes:
         self.read_of.append((start, length))
@@ -29,6 +31,8 @@ class Afar(Elsewhere):
             await self.answering.wait()
             if number > self.fails_after:
                 raise OriginFailed("The place of the original does not answer.")
+            if length > self.most:
+                raise OriginTimedOut("The place of the original did not answer in time.")
             if not self.parted:
                 raise NoParts("It gives no parts.")
             if self._stat(key).version != version:

@@ -14,7 +14,7 @@ import pytest
 from proxy.failures import ClosingDown, NoSuchOriginal, OriginalReplaced, OriginFailed
 from proxy.sources.blocks.fillings import AT_ONCE, Fillings
 from proxy.sources.blocks.folder import BlockFolder
-from proxy.sources.blocks.runs import BLOCK, LONGEST, bounds, covering, runs
+from proxy.sources.blocks.runs import BLOCK, LONGEST, SOON, Pace, bounds, covering, runs
 from proxy.sources.copies import Copies
 from proxy.sources.originals import Originals
 from proxy.sources.source import Parts
@@ -306,6 +306,23 @@ async def test_a_place_that_fails_midway_spoils_nothing(cache: Cache, remote: Af
     remote.fails_after = 1 << 60
     assert await read(parts, 0, len(FILM)) == FILM
     assert remote.bytes_read <= len(FILM) + LONGEST * BLOCK
+
+
+async def test_a_slow_place_is_asked_for_less(cache: Cache, remote: Afar) -> None:
+    remote.most = 5 * BLOCK
+    parts = await cache.parts()
+    assert await read(parts, 0, len(FILM)) == FILM
+    assert sum(outcome == "failed" for outcome, _, _ in cache.told) <= 3
+    await cache.close()
+    pace = Pace()
+    for _ in range(5):
+        pace.late()
+    assert pace.longest == 1
+    pace.answered(2 * SOON)
+    assert pace.longest == 1
+    for _ in range(9):
+        pace.answered(SOON / 2)
+    assert pace.longest == LONGEST
 
 
 async def test_bytes_that_are_missing_are_no_block(cache: Cache, remote: Afar) -> None:

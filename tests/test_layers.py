@@ -114,7 +114,7 @@ RULES: dict[str, set[str]] = {
         "cachetools", "proxy.failures", "proxy.flights", "proxy.record", "proxy.recorded", "proxy.sources",
         "proxy.stores", "proxy.tags", "transforms",
     },
-    "proxy.recorded": {"proxy.sources", "transforms"},
+    "proxy.recorded": {"proxy.failures", "proxy.sources", "transforms"},
     "proxy.lending": {"proxy.failures", "proxy.record", "proxy.sources", "proxy.workers"},
     "proxy.passing": {"proxy.failures", "proxy.lending", "proxy.record", "proxy.sources", "proxy.stores"},
     "proxy.record": {"transforms"},

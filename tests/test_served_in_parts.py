@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from proxy.lending import lent
+from proxy.lending import OriginalChanged, lent, opened_version
 from proxy.settings import load
 from proxy.sources.blocks.fillings import Fillings
 from proxy.sources.blocks.folder import BlockFolder
@@ -18,9 +18,10 @@ from proxy.sources.blocks.runs import BLOCK
 from proxy.sources.copies import Copies
 from proxy.sources.http.place import HttpPlace
 from proxy.sources.http.source import HttpSource
+from proxy.sources.mounts import Mounted
 from proxy.sources.originals import Originals
 from proxy.sources.s3 import S3Source
-from proxy.sources.source import Remote
+from proxy.sources.source import Original, Remote
 from proxy.workers.pool import Job, Reply
 from tests import pictures
 from tests.long_films import GIB, clip, stretched
@@ -148,13 +149,15 @@ async def test_an_old_version_is_served_for_as_long_as_the_bucket_has_it(
         old = (await source.stat("film.mp4")).version
         await source.put("film.mp4", second)
         assert (await source.stat_version("film.mp4", old)).size == len(first)
-        parts = await films.open_parts("film.mp4", old)  # whose size nobody remembers
-        assert parts
+        parts = await opened_version(Mounted("films", films, "film.mp4"), old)  # whose size nobody remembers
+        assert not isinstance(parts, Original)
         assert parts.size == len(first)
         begin, _ = await parts.need(2_000_000, 1000)
         assert begin <= 2_000_000
         assert os.pread(parts.descriptor, 1000, 2_000_000) == first[2_000_000:2_001_000]
         del parts
+        with pytest.raises(OriginalChanged):
+            await opened_version(Mounted("films", films, "film.mp4"), "0123 of-another-time")
         await films.close()
         await copies.close()
         await blocks.close()

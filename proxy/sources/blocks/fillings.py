@@ -8,6 +8,7 @@ from weakref import WeakValueDictionary
 from proxy.failures import NoParts, NoRoom
 from proxy.sources.blocks.folder import BlockFolder, block_name
 from proxy.sources.blocks.parts import Filling, Outcome, Parts
+from proxy.sources.blocks.runs import Pace
 
 AT_ONCE = 6
 """Requests for parts that are on their way to one place, at most; the others wait."""
@@ -26,7 +27,7 @@ class Fillings:
     def __init__(self, place: str, folder: BlockFolder, told: Callable[[Outcome, int, int], None]) -> None:
         """`place` tells this place from all others; `told` counts requests, blocks and bytes."""
         self._place, self._folder, self._told = place, folder, told
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slots, self._pace = asyncio.Semaphore(AT_ONCE), Pace()
         self._open: WeakValueDictionary[str, Filling] = WeakValueDictionary()
         self._held: OrderedDict[str, Filling] = OrderedDict()
         self._whole: OrderedDict[str, None] = OrderedDict()
@@ -74,7 +75,7 @@ class Fillings:
         known = self._open.get(name)
         if known and known.file.is_there and not known.spoilt and (keep or known.file.path is None):
             return known  # somebody was faster
-        filling = Filling(file, self._folder, read, self._slots, self._told)
+        filling = Filling(file, self._folder, read, self._slots, self._pace, self._told)
         self._open[name] = filling
         if file.path is None:
             self._hold(name, filling)

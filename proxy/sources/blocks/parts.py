@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from proxy.failures import ClosingDown, NoRoom, OriginFailed
+from proxy.failures import ClosingDown, NoRoom, OriginFailed, OriginTimedOut
 from proxy.sources.blocks.file import BlockFile
 from proxy.sources.blocks.folder import BlockFolder
-from proxy.sources.blocks.runs import bounds, covering, runs
+from proxy.sources.blocks.runs import Pace, bounds, covering, runs
 
 Outcome = Literal["fetched", "failed"]
 
@@ -21,13 +21,14 @@ class Filling:
     """The file of one version of an original, for all in this process who read it.
 
     `read` gives bytes of that very version by their start and length, or raises. `slots` bound how many requests are
-    on their way to one place. `told` counts each request: what became of it, blocks, bytes.
+    on their way to one place, `pace` how much each is for. `told` counts each: what became of it, blocks, bytes.
     """
 
     file: BlockFile
     folder: BlockFolder
     read: Callable[[int, int], Awaitable[bytes]]
     slots: asyncio.Semaphore
+    pace: Pace
     told: Callable[[Outcome, int, int], None]
     spoilt: bool = False
     """Whether its disk takes no more."""
@@ -48,7 +49,8 @@ class Filling:
 
     async def _come(self, missing: list[int]) -> None:
         tasks = {self.coming[block] for block in missing if block in self.coming}
-        for run in runs(block for block in missing if block not in self.coming and not self.file.known(block)):
+        fresh = [block for block in missing if block not in self.coming and not self.file.known(block)]
+        for run in runs(fresh, self.pace.longest):
             task = asyncio.create_task(self._fetch(run))
             task.add_done_callback(_looked_at)
             self.coming.update(dict.fromkeys(run, task))
@@ -63,25 +65,37 @@ class Filling:
                 raise copy.copy(error) from error
 
     async def _fetch(self, run: range) -> None:
-        start, stop = bounds(run, self.file.size)
         try:
             try:
-                async with self.slots:
-                    data = await self.read(start, stop - start)
-                if len(data) != stop - start:
-                    raise OriginFailed("The place of the original did not send all that was asked for.")
-            except Exception:
-                self.told("failed", 0, 0)
-                raise
-            self.told("fetched", len(run), len(data))
-            try:
-                await self.folder.write(self.file, run.start, data)
-            except NoRoom:
-                self.spoilt = True
-                raise
+                await self._fetch_at_once(run)
+            except OriginTimedOut:
+                self.pace.late()
+                if len(run) == 1:
+                    raise
+                for part in runs(run, self.pace.longest):
+                    await self._fetch_at_once(part)
+        except NoRoom:
+            self.spoilt = True
+            raise
         finally:
             for block in run:
                 self.coming.pop(block, None)
+
+    async def _fetch_at_once(self, run: range) -> None:
+        start, stop = bounds(run, self.file.size)
+        clock = asyncio.get_running_loop().time
+        try:
+            async with self.slots:
+                begun = clock()
+                data = await self.read(start, stop - start)
+                self.pace.answered(clock() - begun)
+            if len(data) != stop - start:
+                raise OriginFailed("The place of the original did not send all that was asked for.")
+        except Exception:
+            self.told("failed", 0, 0)
+            raise
+        self.told("fetched", len(run), len(data))
+        await self.folder.write(self.file, run.start, data)
 
 
 @dataclass(frozen=True, eq=False)
