@@ -196,7 +196,9 @@ class Renderer:
             fetched = time.monotonic() - started
             try:
                 with replaced_told():
-                    return await self.moving.run(lent(job, parts)), fetched
+                    reply = await self.moving.run(lent(job, parts))
+                self.watch.read(rendition.mounted.name, 0, fetched)  # what came of it is counted where it comes
+                return reply, fetched
             except NoRoom:  # beside the cache; the next time its parts are elsewhere
                 if last:
                     raise
