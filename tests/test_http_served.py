@@ -25,7 +25,7 @@ def site() -> Iterator[Origin]:
             made.scripts[path] = Script(photo, fields={"ETag": '"1"', "Cache-Control": "max-age=3600"})
         made.scripts["/p/page.jpg"] = Script(b"<html>Sorry!</html>", fields={"Content-Type": "image/jpeg"})
         made.scripts["/p/short.jpg"] = Script(photo, fields={"ETag": '"1"'}, truncate=len(photo) - 1)
-        made.scripts["/p/huge.jpg"] = Script(photo, fields={"ETag": '"1"'}, length=10**10)
+        made.scripts["/p/huge.jpg"] = Script(photo, fields={"ETag": '"1"'}, length=10**11)
         yield made
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from transforms.audio.encode import encode
 from transforms.audio.waveform import told
 from transforms.describe import describe
+from transforms.elsewhere import path_of
 from transforms.errors import DamagedOriginal
 from transforms.formats import FORMATS
 from transforms.headers import Header
@@ -30,7 +31,7 @@ Made = tuple[dict[str, Any], bytes | Path]
 def perform(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
     """Facts about what was made, and its bytes. Raises Refusals.
 
-    `job["path"]` is where to read the original, or with `job["shared"]` the pixels that were left of it; with
+    `path_of` says where to read the original, or with `job["shared"]` the pixels that were left of it; with
     `job["reach"]` its pixels are left aside for results up to that size.
     """
     _guarded()
@@ -47,7 +48,7 @@ def _guarded() -> None:
 
 
 def _render(job: Mapping[str, Any], aside: Aside) -> Made:
-    path, focus, reach = Path(job["path"]), job.get("focus"), job.get("reach")
+    path, focus, reach = path_of(job), job.get("focus"), job.get("reach")
     plan, limits = Plan.read(job["plan"]), Limits(**job["limits"])
     with as_picture(path, Header.from_dict(job["header"]), plan.loading, limits) as (shown, header):
         made = render(
@@ -79,7 +80,7 @@ def _encode(job: Mapping[str, Any], aside: Aside) -> Made:
 
 def _sound(job: Mapping[str, Any], aside: Aside) -> Made:
     header, plan, limits = Header.from_dict(job["header"]), Plan.read(job["plan"]), Limits(**job["limits"])
-    made = encode(Path(job["path"]), header, plan, job["format"], limits, job["scratch"])
+    made = encode(path_of(job), header, plan, job["format"], limits, job["scratch"])
     facts = {
         "seconds": made.seconds,
         "digest": made.digest,
@@ -99,11 +100,11 @@ _ENCODERS: dict[str, Callable[[Mapping[str, Any], Aside], Made]] = {
 
 def _wave(job: Mapping[str, Any], aside: Aside) -> Made:
     header, plan, limits = Header.from_dict(job["header"]), Plan.read(job["plan"]), Limits(**job["limits"])
-    return told(Path(job["path"]), header, plan, job["format"], limits)
+    return told(path_of(job), header, plan, job["format"], limits)
 
 
 def _describe(job: Mapping[str, Any], aside: Aside) -> Made:
-    path, header, limits = Path(job["path"]), Header.from_dict(job["header"]), Limits(**job["limits"])
+    path, header, limits = path_of(job), Header.from_dict(job["header"]), Limits(**job["limits"])
     if header.medium == "picture":
         return {"facts": describe(path, header, limits, gps=job["gps"])}, b""
     return {"facts": recording(path, header, limits, Plan.read(job["plan"]).loading, gps=job["gps"])}, b""
@@ -111,7 +112,7 @@ def _describe(job: Mapping[str, Any], aside: Aside) -> Made:
 
 def _probe(job: Mapping[str, Any], aside: Aside) -> Made:
     limits = Limits(**job["limits"]) if "limits" in job else None
-    return {"header": probe(Path(job["path"]), limits=limits).to_dict()}, b""
+    return {"header": probe(path_of(job), limits=limits).to_dict()}, b""
 
 
 def _plan(job: Mapping[str, Any], aside: Aside) -> Made:

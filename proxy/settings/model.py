@@ -92,6 +92,11 @@ class Settings(BaseSettings):
     originals_bytes: Bytes = setting(
         "4GiB", "Most that copies of originals from elsewhere take beside the cache; 0 keeps none.", unit="bytes"
     )
+    blocks_bytes: Bytes = setting(
+        "4GiB",
+        "Most that parts of films and sounds from elsewhere take beside the cache; 0 keeps none.",
+        unit="bytes",
+    )
     memory_bytes: Bytes | None = setting(
         None,
         "Most that finished results take in memory.",

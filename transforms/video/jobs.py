@@ -3,9 +3,9 @@
 import base64
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from transforms.elsewhere import path_of
 from transforms.headers import Header
 from transforms.limits import Limits
 from transforms.video.beside import Beside
@@ -42,4 +42,4 @@ def _source(job: Mapping[str, Any]) -> Source:
     header, limits = Header.from_dict(job["header"]), Limits(**job["limits"])
     limits.check_original(header)
     beside = tuple(Beside(suffix, base64.b64decode(data)) for suffix, data in job.get("beside", ()))
-    return Source(Path(job["path"]), header.kind, limits, job.get("threads", 1), beside)
+    return Source(path_of(job), header.kind, limits, job.get("threads", 1), beside)
