@@ -19,7 +19,7 @@ from transforms.render import render
 from transforms.shrunk import Shrunk
 from transforms.worker import Aside
 
-Made = tuple[dict[str, Any], bytes]
+Made = tuple[dict[str, Any], bytes | Path]
 
 
 def perform(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
@@ -30,7 +30,7 @@ def perform(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
     """
     _guarded()
     try:
-        return _KINDS[job["do"]](job, aside)
+        return _KINDS[job["do"]]({**job, "scratch": scratch}, aside)
     except UnicodeDecodeError as error:
         # pyvips decodes every text field of a file, and files hold what they like.
         raise DamagedOriginal("the original holds text that is no text") from error
@@ -66,6 +66,31 @@ def _render(job: Mapping[str, Any], aside: Aside) -> Made:
     return facts, made.data
 
 
+def _encode(job: Mapping[str, Any], aside: Aside) -> tuple[dict[str, Any], Path]:
+    # Workers for pictures need no FFmpeg.
+    from transforms.transcodes.transcode import Places, transcode
+
+    focus = job.get("focus")
+    places = Places(
+        finished=job["scratch"] / "film",
+        growing=aside.path if job["grow"] else None,
+        begun=lambda: aside.announce({}) if job["grow"] else None,
+        told=aside.progress if job["grow"] else lambda _: None,
+    )
+    film = transcode(
+        Path(job["path"]),
+        Header.from_dict(job["header"]),
+        Plan.read(job["plan"]),
+        job["format"],
+        Limits(**job["limits"]),
+        job["most"],
+        places,
+        focus=(focus[0], focus[1]) if focus else None,
+        threads=job["threads"],
+    )
+    return vars(film), places.finished
+
+
 def _describe(job: Mapping[str, Any], aside: Aside) -> Made:
     header = Header.from_dict(job["header"])
     return {"facts": describe(Path(job["path"]), header, Limits(**job["limits"]), gps=job["gps"])}, b""
@@ -78,6 +103,7 @@ def _probe(job: Mapping[str, Any], aside: Aside) -> Made:
 
 _KINDS: dict[str, Callable[[Mapping[str, Any], Aside], Made]] = {
     "render": _render,
+    "encode": _encode,
     "describe": _describe,
     "probe": _probe,
 }

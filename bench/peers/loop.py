@@ -57,7 +57,9 @@ def rendition(job: Job) -> bytes:
         "grade": "first",
         "limits": asdict(Limits()),
     }
-    return perform(order, path.parent, Aside(Path(os.devnull), lambda facts: None))[1]  # shares nothing
+    data = perform(order, path.parent, Aside(Path(os.devnull), lambda facts: None))[1]  # shares nothing
+    assert isinstance(data, bytes)
+    return data
 
 
 KINDS: dict[str, Callable[[Job], bytes]] = {"libvips": thumbnail, "shrink": shrink, "darkroom": rendition}

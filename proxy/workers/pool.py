@@ -259,7 +259,7 @@ class Pool:
         outcome: Reply | Refusal
         try:
             async with asyncio.timeout(ticket.finish_by - started):
-                header, body = await worker.ask(ticket.order(), ticket.original, ticket.put_aside)
+                header, body = await worker.ask(ticket.order(), ticket.original, ticket.hear)
             outcome, rss = ticket.read(header, body, time.monotonic() - started, worker.base)
             self._done += 1
             self._poison.forgive(ticket.job.identity)

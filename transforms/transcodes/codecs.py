@@ -56,7 +56,9 @@ class Container:
 # The curves join what looks alike: 23, 26, 33 and 35 are what each encoder's makers call a good picture.
 VIDEO: Final[Mapping[str, VideoCodec]] = {
     # Superfast is the knee: veryfast takes half as long again for a third fewer bits.
-    "h264": VideoCodec("libx264", "H.264", ((1, 48), (50, 31), (80, 23), (100, 14)), {"preset": "superfast", "profile": "high"}),
+    "h264": VideoCodec(
+        "libx264", "H.264", ((1, 48), (50, 31), (80, 23), (100, 14)), {"preset": "superfast", "profile": "high"}
+    ),
     "h265": VideoCodec(
         "libx265",
         "H.265",
@@ -74,7 +76,13 @@ VIDEO: Final[Mapping[str, VideoCodec]] = {
     "av1": VideoCodec("libsvtav1", "AV1", ((1, 62), (50, 46), (80, 35), (100, 18)), {"preset": "12"}, least=64),
 }
 AUDIO: Final[Mapping[str, AudioCodec]] = {
-    "aac": AudioCodec("aac", "AAC", 160_000, (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000), {"aac_coder": "fast"}),
+    "aac": AudioCodec(
+        "aac",
+        "AAC",
+        160_000,
+        (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000),
+        {"aac_coder": "fast"},
+    ),
     "opus": AudioCodec("libopus", "Opus", 128_000, (8000, 12000, 16000, 24000, 48000)),
     "mp3": AudioCodec("libmp3lame", "MP3", 192_000, (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)),
     "flac": AudioCodec("flac", "FLAC", 0),
@@ -110,7 +118,9 @@ def coding(saving: Saving, form: str) -> Coding:
     wanted = saving.sampling or 48_000
     if audio in AUDIO and AUDIO[audio].rates and wanted not in AUDIO[audio].rates:
         rates = ", ".join(map(str, AUDIO[audio].rates))
-        raise NotSupported(f"af_{wanted}: {AUDIO[audio].title} has one of {rates} samples a second", part=f"af_{wanted}")
+        raise NotSupported(
+            f"af_{wanted}: {AUDIO[audio].title} has one of {rates} samples a second", part=f"af_{wanted}"
+        )
     if saving.lossless:
         raise NotSupported("fl_lossless: films are not made without loss", part="fl_lossless")
     return Coding(video, audio, wanted)
@@ -121,7 +131,7 @@ def check_size(codec: str, size: Size) -> None:
     row = VIDEO[codec]
     if min(size) < row.least:
         raise NotSupported(
-            f"vc_{codec}: {row.title} is made from {row.least} pixels a side on, and this has {size.width}x{size.height}",
+            f"vc_{codec}: {row.title} has {row.least} pixels a side at least, and this {size.width}x{size.height}",
             part=f"vc_{codec}",
         )
 
@@ -138,7 +148,9 @@ def options(codec: str, saving: Saving, rate: Fraction, threads: int) -> dict[st
         return made | {"crf": str(_crf(row.crf, saving))} | ({"b": "0"} if codec == "vp9" else {})
     # Half as much again for a second where much moves.
     most, buffer = saving.bit_rate * 3 // 2, saving.bit_rate * 2
-    return made | {"b": str(saving.bit_rate)} | ({} if codec == "av1" else {"maxrate": str(most), "bufsize": str(buffer)})
+    return (
+        made | {"b": str(saving.bit_rate)} | ({} if codec == "av1" else {"maxrate": str(most), "bufsize": str(buffer)})
+    )
 
 
 def _crf(curve: Curve, saving: Saving) -> int:

@@ -7,12 +7,12 @@ from transforms.errors import ConflictingOptions
 from transforms.headers.header import Header
 from transforms.operation import Size
 from transforms.operations.geometry import Resize
-from transforms.operations.timing import FrameRate, KeyInterval
 from transforms.operations.streams import BitRate, Fade, Loudness, Sampling, Volume
+from transforms.operations.timing import FrameRate, KeyInterval
 from transforms.plan import Plan
-from transforms.video.canvas import Canvas, Focus, canvas
-from transforms.video.codecs import Coding, check_size, coding
-from transforms.video.parts import Excerpt, excerpts, steady
+from transforms.transcodes.canvas import Canvas, Focus, canvas
+from transforms.transcodes.codecs import Coding, check_size, coding
+from transforms.transcodes.excerpts import Excerpt, excerpts, steady
 
 _NOT_COPIED = (FrameRate, KeyInterval, BitRate)
 _NOT_COPIED_SOUND = (Sampling, Loudness, Volume, Fade)

@@ -1,4 +1,4 @@
-"""Two muxers fed at once: the finished file, whose index stands in front, and a stream that can be played as it grows."""
+"""Two muxers fed at once: the finished file, whose index stands in front, and a stream that is played as it grows."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -74,7 +74,7 @@ class Outputs:
             twin.time_base = stream.time_base
             self._twins[stream.index] = twin
 
-    def put(self, stream: Any, packet: Packet) -> None:
+    def put(self, stream: Any, packet: Any) -> None:
         """Add a packet to a stream, in the order of time."""
         self._bytes += packet.size
         if self._bytes > self._most:

@@ -11,8 +11,8 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
-from transforms.video.parts import Excerpt
-from transforms.video.moments import sounds
+from transforms.transcodes.excerpts import Excerpt
+from transforms.transcodes.moments import sounds
 
 _TOLERANCE: Final = Fraction(1, 25)
 """Seconds by which a frame may be off before samples are moved: clocks of containers are no finer than milliseconds."""
@@ -106,10 +106,12 @@ def framed(block: Any, rate: int) -> AudioFrame:
 
 
 def portions(blocks: Iterable[Any], rate: int, form: str, size: int) -> Iterator[AudioFrame]:
-    """Frames of `size` samples in the sample format of an encoder (0: of any size), counted from 0; the last is short."""
+    """Frames of `size` samples in the format of an encoder (0: of any size), counted from 0; the last is short."""
     change = AudioResampler(format=form, layout="stereo", rate=rate, frame_size=size or None)
     counted = 0
-    for pieces in chain((change.resample(framed(block, rate)) for block in blocks), (change.resample(None) for _ in "1")):
+    for pieces in chain(
+        (change.resample(framed(block, rate)) for block in blocks), (change.resample(None) for _ in "1")
+    ):
         for frame in pieces:
             frame.pts, frame.time_base = counted, Fraction(1, rate)
             counted += frame.samples

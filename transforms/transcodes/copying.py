@@ -7,14 +7,13 @@ from typing import Any, Final
 
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.packet import Packet
 from av.video.stream import VideoStream
 
 from transforms.errors import DamagedOriginal, NotSupported
 from transforms.formats import FORMATS
-from transforms.video.codecs import CONTAINERS
-from transforms.video.moments import origin
-from transforms.video.parts import Excerpt
+from transforms.transcodes.codecs import CONTAINERS
+from transforms.transcodes.excerpts import Excerpt
+from transforms.transcodes.moments import origin
 
 _WITHOUT_TIMES: Final = ("avi",)
 """Containers that do not say when a frame is shown."""
@@ -25,13 +24,11 @@ class Copied:
     """The part that is copied, and its packets with the seconds at which each comes in the result."""
 
     part: Excerpt
-    packets: Iterator[tuple[Fraction, Packet]]
+    packets: Iterator[tuple[Fraction, Any]]
 
 
-def pictures_copied(
-    container: InputContainer, stream: VideoStream, kind: str, form: str, part: Excerpt
-) -> Copied:
-    """A part of a film's pictures, from the keyframe at or before its start. Raises NotSupported and DamagedOriginal."""
+def pictures_copied(container: InputContainer, stream: VideoStream, kind: str, form: str, part: Excerpt) -> Copied:
+    """A part of a film's pictures, from the keyframe before its start. Raises NotSupported and DamagedOriginal."""
     _check("vc", stream, kind, form, CONTAINERS[form].copied_video)
     zero, base = origin(container), stream.time_base or Fraction(1, 1_000_000)
     # A seek goes by the time of decoding, which may be later than that of showing.
@@ -43,11 +40,13 @@ def pictures_copied(
         first = next((packet for packet in packets if packet.is_keyframe), None)
         if first is None:
             raise DamagedOriginal("there is no keyframe in this part of the film")
-        start = first.pts * base - zero
+        start = Fraction(first.pts * base - zero)
         if start <= part.start or back is None or not part.start:
             break
     ends = None if part.end is None else part.end
-    return Copied(Excerpt(max(start, Fraction(0)), part.end), _moved(_led(first, packets), start + zero, ends, zero, base))
+    return Copied(
+        Excerpt(max(start, Fraction(0)), part.end), _moved(_led(first, packets), start + zero, ends, zero, base)
+    )
 
 
 def sound_copied(
@@ -60,7 +59,9 @@ def sound_copied(
     (part,), zero, base = parts, origin(container), stream.time_base or Fraction(1, 1_000_000)
     if part.start:
         container.seek(int((max(part.start - 1, Fraction(0)) + zero) / base), stream=stream)
-    packets = (packet for packet in _timed(container, stream) if packet.pts * base - zero >= part.start or not part.start)
+    packets = (
+        packet for packet in _timed(container, stream) if packet.pts * base - zero >= part.start or not part.start
+    )
     return Copied(part, _moved(packets, part.start + zero, part.end, zero, base))
 
 
@@ -69,12 +70,14 @@ def _check(option: str, stream: Any, kind: str, form: str, takes: tuple[str, ...
     codec = {"dav1d": "av1", "vpx-vp9": "vp9", "vpx": "vp8", "mp3float": "mp3", "mp3lame": "mp3"}.get(codec, codec)
     if codec not in takes:
         what = "the pictures" if option == "vc" else "the sound"
-        raise NotSupported(f"{part}: {what} of the original are no {', '.join(takes)}, which is what {form} takes", part=part)
+        raise NotSupported(
+            f"{part}: {what} of the original are no {', '.join(takes)}, which is what {form} takes", part=part
+        )
     if kind in _WITHOUT_TIMES:
         raise NotSupported(f"{part}: {FORMATS[kind].title} does not say when a frame is shown", part=part)
 
 
-def _timed(container: InputContainer, stream: VideoStream | AudioStream) -> Iterator[Packet]:
+def _timed(container: InputContainer, stream: VideoStream | AudioStream) -> Iterator[Any]:
     """Packets that say when they are shown and decoded; each that does not is one too many to guess."""
     for packet in container.demux(stream):
         if packet.size and packet.pts is not None:
@@ -83,14 +86,14 @@ def _timed(container: InputContainer, stream: VideoStream | AudioStream) -> Iter
             yield packet
 
 
-def _led(first: Packet, rest: Iterator[Packet]) -> Iterator[Packet]:
+def _led(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
     yield first
     yield from rest
 
 
 def _moved(
-    packets: Iterator[Packet], start: Fraction, end: Fraction | None, zero: Fraction, base: Fraction
-) -> Iterator[tuple[Fraction, Packet]]:
+    packets: Iterator[Any], start: Fraction, end: Fraction | None, zero: Fraction, base: Fraction
+) -> Iterator[tuple[Fraction, Any]]:
     """Packets on a clock that begins at `start`, up to those that are shown from `end` on."""
     shift, before = round(start / base), None
     for packet in packets:

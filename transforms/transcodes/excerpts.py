@@ -39,7 +39,9 @@ def excerpts(loading: Loading, seconds: float) -> tuple[Excerpt, ...]:
         raise NotSupported("so_auto: it finds one frame; a film begins at a moment that is named", part="so_auto")
     if loading.preview:
         if loading.start:
-            raise ConflictingOptions("e_preview: it takes its parts from the whole film, so so_ means nothing", part="so")
+            raise ConflictingOptions(
+                "e_preview: it takes its parts from the whole film, so so_ means nothing", part="so"
+            )
         return _spread(*loading.preview, seconds)
     start, end = _moment(loading.start, seconds) or Fraction(0), _moment(loading.end, seconds)
     if start and start >= _exact(seconds):

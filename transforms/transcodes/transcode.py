@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from av.container import InputContainer
-from av.packet import Packet
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
@@ -22,16 +21,16 @@ from transforms.headers import Header
 from transforms.limits import Limits
 from transforms.operation import Size
 from transforms.plan import Plan
-from transforms.video.canvas import Focus
-from transforms.video.codecs import AUDIO, VIDEO, options
-from transforms.video.copying import Copied, pictures_copied, sound_copied
+from transforms.transcodes.canvas import Focus
+from transforms.transcodes.codecs import AUDIO, VIDEO, options
+from transforms.transcodes.copying import Copied, pictures_copied, sound_copied
+from transforms.transcodes.excerpts import Excerpt, steady
+from transforms.transcodes.moments import only, sound_of
+from transforms.transcodes.outputs import Outputs, outputs
+from transforms.transcodes.recipe import Recipe, recipe
+from transforms.transcodes.shots import HDR, PIXELS, shots
+from transforms.transcodes.soundtrack import portions, samples
 from transforms.video.header import picture_of
-from transforms.video.moments import only, sound_of
-from transforms.video.outputs import Outputs, outputs
-from transforms.video.parts import Excerpt, steady
-from transforms.video.recipe import Recipe, recipe
-from transforms.video.shots import HDR, PIXELS, shots
-from transforms.video.soundtrack import portions, samples
 
 _TOLD_EVERY: Final = 0.25
 """Seconds between words of how far it is."""
@@ -43,7 +42,7 @@ UNSAID: Final = 2
 _SLACK: Final = 300
 """Frames by which a film may go on behind the end that it names."""
 
-Item = tuple[Fraction, Any, Iterable[Packet]]
+Item = tuple[Fraction, Any, Iterable[Any]]
 """When, for which stream, and what."""
 
 

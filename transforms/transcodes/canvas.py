@@ -57,8 +57,11 @@ def canvas(plan: Plan, header: Header, focus: Focus | None = None) -> Canvas:
     orientation = header.orientation if plan.loading.upright else 1
     shown = Size(*header.upright) if plan.loading.upright else Size(header.width, header.height)
     operations = [operation for step in plan.steps for operation in step if not isinstance(operation, Background)]
-    ground = next((_ffmpeg(operation) for step in plan.steps for operation in step if isinstance(operation, Background)), "black")
-    window, scaled, filters, size = WHOLE, even(shown), (), even(shown)
+    ground = next(
+        (_ffmpeg(operation) for step in plan.steps for operation in step if isinstance(operation, Background)), "black"
+    )
+    window, scaled, size = WHOLE, even(shown), even(shown)
+    filters: tuple[str, ...] = ()
     if operations and isinstance(operations[0], Resize):
         window, scaled, filters = _resized(operations.pop(0), shown, focus, ground)
         size = _size(scaled, filters)
@@ -108,7 +111,8 @@ def _resized(operation: Operation, size: Size, focus: Focus | None, ground: str)
         return WHOLE, scaled, ()
     if framing.at is None:
         raise NotSupported(
-            "g_auto: where a film's pictures matter is not looked for; name a side, or a point with g_xy_center", part="g"
+            "g_auto: where a film's pictures matter is not looked for; name a side, or a point with g_xy_center",
+            part="g",
         )
     (left, top), (width, height), whole = framing.at, framing.cut, framing.scaled
     window = left / whole.width, top / whole.height, (left + width) / whole.width, (top + height) / whole.height

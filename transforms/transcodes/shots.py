@@ -13,9 +13,9 @@ from av.video.stream import VideoStream
 
 from transforms.errors import DamagedOriginal
 from transforms.operation import Size
-from transforms.video.canvas import WHOLE, Canvas, cropping
-from transforms.video.parts import Excerpt
-from transforms.video.moments import lasting, pictures
+from transforms.transcodes.canvas import WHOLE, Canvas, cropping
+from transforms.transcodes.excerpts import Excerpt
+from transforms.transcodes.moments import lasting, pictures
 
 PIXELS: Final = "yuv420p"
 HDR: Final = (16, 18)
@@ -110,7 +110,7 @@ def shots(
     place, held, made, ends = 0, None, None, part.start
     for time, frame in _whole(pictures(container, stream, part.start)):
         late = (time - part.start) * rate - Fraction(1, 2)
-        while place < min(late, most):
+        while place < late and place < most:
             made = made or room.develop(held or frame)
             yield made
             place += 1

@@ -1,8 +1,8 @@
 """Frames of a film from a moment on, whatever its index says of where that moment is."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
-from typing import Final, TypeVar
+from typing import Any, Final
 
 import av
 from av.audio.frame import AudioFrame
@@ -12,8 +12,6 @@ from av.error import InvalidDataError
 from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-
-F = TypeVar("F", VideoFrame, AudioFrame)
 
 _FURTHER_BACK: Final = (Fraction(0), Fraction(1, 2), Fraction(2), Fraction(8))
 """Seconds by which a search begins earlier, one after the other; then from the very beginning."""
@@ -49,10 +47,11 @@ def sounds(container: InputContainer, stream: AudioStream, start: Fraction) -> I
     return _from(container, stream, start, Fraction(1, 5))
 
 
-def _from(container: InputContainer, stream: VideoStream | AudioStream, start: Fraction, early: Fraction) -> Iterator:
+def _from(
+    container: InputContainer, stream: VideoStream | AudioStream, start: Fraction, early: Fraction
+) -> Iterator[Any]:
     zero, base = origin(container), stream.time_base or Fraction(1, 1_000_000)
-    begins = stream.start_time is not None
-    first = max(stream.start_time * base - zero, Fraction(0)) if begins else Fraction(0)
+    first = Fraction(0) if stream.start_time is None else stream.start_time * base - zero
     if start - early <= first:
         yield from _timed(container, stream, zero)
         return
@@ -70,13 +69,13 @@ def _from(container: InputContainer, stream: VideoStream | AudioStream, start: F
         stream.codec_context.flush_buffers()
 
 
-def _timed(container: InputContainer, stream: VideoStream | AudioStream, zero: Fraction) -> Iterator:
+def _timed(container: InputContainer, stream: VideoStream | AudioStream, zero: Fraction) -> Generator[Any, None, None]:
     """Decoded frames; one without a time comes right behind the one before it. Of damaged ones a few are left out."""
     base, follows = stream.time_base or Fraction(1, 1_000_000), Fraction(0)
     whole = damaged = 0
     for packet in container.demux(stream):
         try:
-            frames = packet.decode()
+            frames: list[Any] = packet.decode()
         except InvalidDataError:
             damaged += 1
             if damaged > _DAMAGED_FROM + whole // _DAMAGED_SHARE:
@@ -93,5 +92,8 @@ def lasting(frame: VideoFrame | AudioFrame, stream: VideoStream | AudioStream) -
     """Seconds for which a frame is shown or heard, as far as it says."""
     if isinstance(frame, AudioFrame):
         return Fraction(frame.samples, frame.sample_rate or 1)
-    duration = frame.duration * (frame.time_base or stream.time_base or 0) if frame.duration else Fraction(0)
-    return duration or 1 / (stream.average_rate or stream.guessed_rate or Fraction(25))
+    base = frame.time_base or stream.time_base
+    if frame.duration and base:
+        return frame.duration * base
+    assert isinstance(stream, VideoStream)
+    return 1 / (stream.average_rate or stream.guessed_rate or Fraction(25))
