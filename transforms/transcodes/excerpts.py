@@ -10,6 +10,8 @@ from transforms.operation import Loading, Moment
 FASTEST: Final = 60
 """Frames a second that a film keeps at most where the URL says nothing."""
 
+_BELIEVED: Final = 240
+"""Frames a second above which a film speaks of its clock."""
 _USUAL: Final = Fraction(25)
 _STEADY: Final = tuple(
     Fraction(rate).limit_denominator(1001)
@@ -80,7 +82,7 @@ def steady(average: Fraction | None, guessed: Fraction | None, asked: float | No
     """
     if asked:
         return Fraction(asked).limit_denominator(1001)
-    own = average or guessed or _USUAL
+    own = next((rate for rate in (average, guessed) if rate and rate <= _BELIEVED), _USUAL)
     near = [rate for rate in (guessed, *_STEADY) if rate and abs(rate / own - 1) < Fraction(1, 200)]
     rate = min(near, key=lambda rate: abs(rate - own)) if near else own.limit_denominator(1001)
     while rate > FASTEST:
