@@ -66,4 +66,4 @@ def made_anew(rendition: Rendition) -> bool:
 def film_cost(rendition: Rendition) -> Cost:
     """What it takes to make a film, from the original's header."""
     made = recipe(rendition.header, rendition.plan, rendition.format, rendition.focus)
-    return cost(rendition.header, made)
+    return cost(rendition.header, made, loudness=rendition.plan.saving.loudness is not None)

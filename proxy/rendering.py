@@ -23,6 +23,7 @@ from transforms.errors import BadOriginal, Refusal
 from transforms.formats import FORMATS
 from transforms.headers import Header
 from transforms.limits import Cost, Limits, estimate
+from transforms.operations.output import DRAWN
 from transforms.params import plain
 from transforms.shrunk import Layer, wanted
 from transforms.sniff import HEAD, sniff
@@ -34,6 +35,8 @@ DRAWINGS = (*(row.name for row in FORMATS.values() if row.vector), "xml", "gzip"
 """What the first bytes of a drawing are, as far as they tell."""
 PROBE = Cost(milliseconds=20, memory=32 << 20)
 """What it is expected to cost to read a header that takes a library."""
+_TOLD = (*DRAWN, "json")
+"""What a sound's wave is told in that is no pixels."""
 LOOK = 256 * 256
 """Pixels that a description is drawn from."""
 
@@ -247,8 +250,10 @@ class Renderer:
             "header": rendition.header.to_dict(),
             "limits": _fields(self.limits(rendition.mounted.name)),
         }
+        if rendition.plan.loading.waveform and rendition.format in _TOLD:
+            return {"do": "wave", "plan": str(rendition.plan), "format": rendition.format, **common}
         if rendition.format == "json":
-            return {"do": "describe", "gps": rendition.gps, **common}
+            return {"do": "describe", "gps": rendition.gps, "plan": str(rendition.plan), **common}
         moving = rendition.format in MOVING
         return {
             "do": "encode" if moving else "render",

@@ -13,6 +13,8 @@ from proxy.record import Record
 from proxy.sources.mounts import Mounted
 from proxy.tags import Numbers
 from signing import is_leaf
+from transforms.audio.costs import check_sound
+from transforms.audio.waves import WAVE, check_wave, wave_size
 from transforms.errors import ConflictingOptions, InvalidOption, NoSuchStream, UnsupportedFormat
 from transforms.formats import FORMATS, by_extension
 from transforms.headers import Header
@@ -21,6 +23,7 @@ from transforms.operation import Size, joined
 from transforms.operations.output import DESCRIPTIONS, DRAWN, STREAMS, Attachment, Fallback, Format, result_of
 from transforms.plan import Plan
 from transforms.transcodes.recipe import recipe
+from transforms.video.excerpt import check_animation, count, moves, spans
 
 Point = tuple[float, float]
 
@@ -98,9 +101,16 @@ def resolve(
     check_media(plan, header, result_of(choice.format))
     upright = shown(plan, header)
     sizes = tuple(plan.measure(upright)) or (upright,)
+    if choice.format in FORMATS and FORMATS[choice.format].medium == "sound":
+        check_sound(header, plan, choice.format, bounds.limits)
     row = FORMATS.get(choice.format)
+    if header.medium == "motion" and not plan.loading.waveform:
+        check_moments(plan, header, row is not None and row.animation, sizes, bounds.limits)
     bounds.limits.check_original(header, moving=row is not None and row.animation and not plan.loading.page)
-    if plan.saving.format not in DESCRIPTIONS:
+    if header.medium == "sound" and header.cover and result_of(choice.format) == "picture":
+        # A JPEG may be largest; who opens it knows what kind it is.
+        bounds.limits.check_original(Header("jpg", *header.cover, bytes=0))
+    if plan.saving.format not in DESCRIPTIONS and result_of(choice.format) != "sound":
         for size in sizes:
             bounds.limits.check_result(*size)
         wanted.policy.check_size(sizes[-1])
@@ -112,8 +122,6 @@ def resolve(
 
 
 MEDIA = {"picture": "a picture", "motion": "a film", "sound": "a sound", "facts": "a description"}
-WAVE = Size(1200, 300)
-"""What a wave is drawn in where nothing is said."""
 
 
 def check_media(plan: Plan, header: Header, result: str) -> None:
@@ -128,12 +136,25 @@ def check_media(plan: Plan, header: Header, result: str) -> None:
         part = ",".join(joined(*option) for option in operation.write().items())
         if header.medium not in operation.originals:
             raise ConflictingOptions(f"{part}: it means nothing for {MEDIA[header.medium]}", part=part)
-        if recorded and result not in operation.media:
+        if recorded and plan.saving.format != "explain" and result not in operation.media:
             raise ConflictingOptions(f"{part}: it means nothing where the result is {_called(result)}", part=part)
     if header.medium == "sound" and result in ("motion", "sheets"):
         raise NoSuchStream("the original is a sound: there are no pictures in it")
-    if header.medium == "motion" and result == "sound" and not header.sound:
+    if header.medium == "sound" and result == "picture" and not header.cover and not plan.loading.waveform:
+        raise NoSuchStream("the original is a sound without a cover; e_waveform draws the sound itself")
+    if header.medium == "motion" and not header.sound and (result == "sound" or plan.loading.waveform):
         raise NoSuchStream("the original is a film without sound")
+
+
+def check_moments(plan: Plan, header: Header, moving: bool, sizes: tuple[Size, ...], limits: Limits) -> None:
+    """Refuse moments that a film does not have, and an animation of it that would be too much.
+
+    Raises NoSuchMoment, ConflictingOptions and ResultTooLarge.
+    """
+    spans(plan.loading, header.seconds)
+    if moving and moves(plan.loading):
+        size = max(sizes, key=lambda size: size.width * size.height)
+        check_animation(limits, count(plan.loading, header, plan.saving.rate), size)
 
 
 def _called(result: str) -> str:
@@ -143,7 +164,7 @@ def _called(result: str) -> str:
 def shown(plan: Plan, header: Header) -> Size:
     """The size of what a plan begins with, upright."""
     if plan.loading.waveform:
-        return WAVE
+        return wave_size(plan)
     if header.medium == "sound":
         return Size(*header.cover) if header.cover else WAVE
     return Size(*header.upright) if plan.loading.upright else Size(header.width, header.height)
@@ -155,6 +176,8 @@ def _format(wanted: Wanted, header: Header, accept: bytes) -> Choice:
         raise ConflictingOptions("f_json describes the original, so no step may change it", part="f_json")
     if saving.format in DRAWN and not plan.loading.waveform:
         raise UnsupportedFormat("SVG is made of a sound's wave alone, with e_waveform", part=f"f_{saving.format}")
+    if plan.loading.waveform and saving.format in ("json", *DRAWN):
+        check_wave(plan, saving.format)
     if saving.format == "auto":
         return _best(wanted, header, accept)
     if saving.format:
@@ -179,10 +202,17 @@ def _best(wanted: Wanted, header: Header, accept: bytes) -> Choice:
         bucket(accept),
         kind=header.kind,
         alpha=plan.transparent(header.alpha),
-        frames=header.frames if FORMATS[header.kind].animation and not plan.loading.page else 1,
+        frames=_moving(plan, header),
         lossless=plan.saving.lossless,
         allowed=wanted.policy.formats,
     )
+
+
+def _moving(plan: Plan, header: Header) -> int:
+    """How many frames a picture would have; of a film that moves, more than one is all that matters."""
+    if header.medium == "motion":
+        return 2 if moves(plan.loading) else 1
+    return header.frames if FORMATS[header.kind].animation and not plan.loading.page else 1
 
 
 def check_name(wanted: Wanted, form: str) -> None:

@@ -92,7 +92,8 @@ def pictures(path: Path) -> Iterator[tuple[Fraction, Any]]:
     """When each frame is shown, and its rows of grey."""
     with av.open(str(path)) as film:
         for frame in film.decode(video=0):
-            assert frame.pts is not None and frame.time_base
+            assert frame.pts is not None
+            assert frame.time_base
             yield frame.pts * frame.time_base, frame.reformat(format="gray", dst_color_range=2).to_ndarray()
 
 
@@ -109,7 +110,8 @@ def heard(path: Path) -> Any:
         change = av.AudioResampler(format="fltp", layout="stereo", rate=stream.rate)
         first: Fraction | None = None
         for frame in film.decode(stream):
-            assert frame.pts is not None and frame.time_base
+            assert frame.pts is not None
+            assert frame.time_base
             first = frame.pts * frame.time_base if first is None else first
             blocks += [piece.to_ndarray()[0] for piece in change.resample(frame)]
         late = round((first or 0) * stream.rate)

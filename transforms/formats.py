@@ -170,7 +170,7 @@ _ROWS: Final = (
     _recording("ts", "MPEG-TS", "video/mp2t", "m2ts", "mts"),
     _recording("3gp", "3GP", "video/3gpp", "3g2"),
     _recording("mp3", "MP3", "audio/mpeg", medium="sound", muxer="mp3"),
-    _recording("m4a", "M4A", "audio/mp4", "m4b", medium="sound", muxer="ipod"),
+    _recording("m4a", "M4A", "audio/mp4", "m4b", medium="sound", muxer="mp4"),
     _recording("aac", "AAC", "audio/aac", "adts", medium="sound", muxer="adts"),
     _recording("opus", "Opus", "audio/ogg", medium="sound", muxer="opus"),
     _recording("ogg", "Ogg", "audio/ogg", "oga", "ogv", medium="sound", muxer="ogg"),

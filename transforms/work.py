@@ -5,6 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from transforms.audio.encode import encode
+from transforms.audio.waveform import told
 from transforms.describe import describe
 from transforms.errors import DamagedOriginal
 from transforms.formats import FORMATS
@@ -17,6 +19,9 @@ from transforms.plan import Plan
 from transforms.probe import probe
 from transforms.render import render
 from transforms.shrunk import Shrunk
+from transforms.transcodes.transcode import Places, transcode
+from transforms.video.covers import as_picture
+from transforms.video.describe import recording
 from transforms.worker import Aside
 
 Made = tuple[dict[str, Any], bytes | Path]
@@ -43,17 +48,19 @@ def _guarded() -> None:
 
 def _render(job: Mapping[str, Any], aside: Aside) -> Made:
     path, focus, reach = Path(job["path"]), job.get("focus"), job.get("reach")
-    made = render(
-        path,
-        Header.from_dict(job["header"]),
-        Plan.read(job["plan"]),
-        FORMATS[job["format"]],
-        job["grade"],
-        Limits(**job["limits"]),
-        (focus[0], focus[1]) if focus else None,
-        Shrunk.from_dict(job["shared"], path.stat().st_size) if "shared" in job else None,
-        Sharing(aside.path, Size(*reach), aside.announce) if reach else None,
-    )
+    plan, limits = Plan.read(job["plan"]), Limits(**job["limits"])
+    with as_picture(path, Header.from_dict(job["header"]), plan.loading, limits) as (shown, header):
+        made = render(
+            shown,
+            header,
+            plan,
+            FORMATS[job["format"]],
+            job["grade"],
+            limits,
+            (focus[0], focus[1]) if focus else None,
+            Shrunk.from_dict(job["shared"], path.stat().st_size) if "shared" in job else None,
+            Sharing(aside.path, Size(*reach), aside.announce) if reach else None,
+        )
     facts = {
         "width": made.size.width,
         "height": made.size.height,
@@ -66,10 +73,25 @@ def _render(job: Mapping[str, Any], aside: Aside) -> Made:
     return facts, made.data
 
 
-def _encode(job: Mapping[str, Any], aside: Aside) -> tuple[dict[str, Any], Path]:
-    # Workers for pictures need no FFmpeg.
-    from transforms.transcodes.transcode import Places, transcode
+def _encode(job: Mapping[str, Any], aside: Aside) -> Made:
+    return _ENCODERS[FORMATS[job["format"]].medium](job, aside)
 
+
+def _sound(job: Mapping[str, Any], aside: Aside) -> Made:
+    header, plan, limits = Header.from_dict(job["header"]), Plan.read(job["plan"]), Limits(**job["limits"])
+    made = encode(Path(job["path"]), header, plan, job["format"], limits, job["scratch"])
+    facts = {
+        "seconds": made.seconds,
+        "digest": made.digest,
+        "sampling": made.rate,
+        "bit_rate": made.bit_rate,
+        "decode": made.measuring,
+        "encode": made.encoding,
+    }
+    return facts, made.path
+
+
+def _film(job: Mapping[str, Any], aside: Aside) -> Made:
     focus = job.get("focus")
     places = Places(
         finished=job["scratch"] / "film",
@@ -91,9 +113,23 @@ def _encode(job: Mapping[str, Any], aside: Aside) -> tuple[dict[str, Any], Path]
     return vars(film), places.finished
 
 
+_ENCODERS: dict[str, Callable[[Mapping[str, Any], Aside], Made]] = {
+    "motion": _film,
+    "sound": _sound,
+}
+"""By what the result is."""
+
+
+def _wave(job: Mapping[str, Any], aside: Aside) -> Made:
+    header, plan, limits = Header.from_dict(job["header"]), Plan.read(job["plan"]), Limits(**job["limits"])
+    return told(Path(job["path"]), header, plan, job["format"], limits)
+
+
 def _describe(job: Mapping[str, Any], aside: Aside) -> Made:
-    header = Header.from_dict(job["header"])
-    return {"facts": describe(Path(job["path"]), header, Limits(**job["limits"]), gps=job["gps"])}, b""
+    path, header, limits = Path(job["path"]), Header.from_dict(job["header"]), Limits(**job["limits"])
+    if header.medium == "picture":
+        return {"facts": describe(path, header, limits, gps=job["gps"])}, b""
+    return {"facts": recording(path, header, limits, Plan.read(job["plan"]).loading, gps=job["gps"])}, b""
 
 
 def _probe(job: Mapping[str, Any], aside: Aside) -> Made:
@@ -104,6 +140,7 @@ def _probe(job: Mapping[str, Any], aside: Aside) -> Made:
 _KINDS: dict[str, Callable[[Mapping[str, Any], Aside], Made]] = {
     "render": _render,
     "encode": _encode,
+    "wave": _wave,
     "describe": _describe,
     "probe": _probe,
 }

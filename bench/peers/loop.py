@@ -57,9 +57,8 @@ def rendition(job: Job) -> bytes:
         "grade": "first",
         "limits": asdict(Limits()),
     }
-    data = perform(order, path.parent, Aside(Path(os.devnull), lambda facts: None))[1]  # shares nothing
-    assert isinstance(data, bytes)
-    return data
+    made = perform(order, path.parent, Aside(Path(os.devnull), lambda facts: None))[1]  # shares nothing
+    return made if isinstance(made, bytes) else made.read_bytes()
 
 
 KINDS: dict[str, Callable[[Job], bytes]] = {"libvips": thumbnail, "shrink": shrink, "darkroom": rendition}

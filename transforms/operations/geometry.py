@@ -37,7 +37,7 @@ class Resize(Operation, name="c"):
     | `thumb` | exactly the box, cut round a point, closer with `z_` | yes | yes | |
     """
 
-    media = ("picture", "motion", "sheets")
+    media = ("picture", "motion", "sheets", "facts")
     example = "c_fill,w_300,h_200,g_north"
     mode: str = param(Choice((*SCALES, *FILLS, *PADS)), "how the picture is brought to the box", default="limit")
     width: Length | None = param(Distance(), "width of the box", default=None, letter="w")
@@ -135,6 +135,11 @@ class Resize(Operation, name="c"):
         assert height is not None
         return max(width, 1.0), max(height, 1.0)
 
+    def whole_box(self, size: Size) -> Size:
+        """The box in whole pixels, for an input of this size."""
+        width, height = self._box(size)
+        return Size(max(1, round(width)), max(1, round(height)))
+
     def framing(self, size: Size, focus: tuple[float, float] | None = None) -> Framing:
         """What is done to a picture of this size; `focus` stands in for the search of `g_auto`."""
         framing = framed(self.mode, size, *self._box(size), self.zoom)
@@ -196,7 +201,7 @@ class Resize(Operation, name="c"):
 class Density(Operation, name="dpr"):
     """Multiply the lengths of its step for a screen with more device pixels; `w_300,dpr_2` is `w_600`."""
 
-    media = ("picture", "motion", "sheets")
+    media = ("picture", "motion", "sheets", "facts")
     example = "w_300,dpr_2"
     factor: float = param(Number(0.1, 10), "device pixels to each pixel of the page")
 

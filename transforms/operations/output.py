@@ -188,8 +188,9 @@ class MaxBytes(Operation, name="fl_max", step_local=False):
 
 
 class KeepMetadata(Operation, name="fl_keep_metadata", step_local=False):
-    """Keep EXIF, IPTC and XMP, but not the place where the picture was taken."""
+    """Keep EXIF, IPTC and XMP, but not the place where the picture was taken; of a sound, comments and lyrics too."""
 
+    media = ("picture", "sound")
     example = "fl_keep_metadata"
 
     def saving(self, saving: Saving) -> Saving:
@@ -208,8 +209,9 @@ class KeepGps(Operation, name="fl_keep_gps", step_local=False):
 
 
 class ForceStrip(Operation, name="fl_force_strip", step_local=False):
-    """Drop all metadata, the author and the copyright as well, which are kept otherwise."""
+    """Drop all metadata, the author and the copyright as well, which are kept otherwise; of a sound, tags and cover."""
 
+    media = ("picture", "sound")
     example = "fl_force_strip"
 
     def saving(self, saving: Saving) -> Saving:

@@ -29,10 +29,13 @@ class VideoCodec(Operation, name="vc", step_local=False):
 
 
 class AudioCodec(Operation, name="ac", step_local=False):
-    """Choose the codec of a film's sound; `none` leaves the sound out, `copy` keeps it as it is."""
+    """Choose the codec of a film's sound; `none` leaves the sound out, `copy` keeps it as it is.
 
-    media = ("motion", "stream")
-    originals = ("motion",)
+    A result that is sound alone has the one codec of its format.
+    """
+
+    media = ("motion", "sound", "stream")
+    originals = RECORDED
     example = "f_mp4,ac_none"
     codec: str = param(Choice(AUDIO_CODECS), "the codec, or `none`")
 
@@ -126,7 +129,10 @@ class Fade(Operation, name="e_fade", step_local=False):
 
 
 class DrawnWave(Operation, name="e_waveform", step_local=False):
-    """Draw the sound as a wave, in a box of `w_` and `h_`; as JSON (`f_json`) it is the peaks themselves."""
+    """Draw the sound as a wave, in a box of `w_` and `h_`, 1200x300 where nothing is said.
+
+    As JSON (`f_json`) it is the peaks themselves: `w_` of them, or 1000.
+    """
 
     media = ("picture", "facts")
     originals = RECORDED

@@ -16,6 +16,7 @@ _FRAME: Final = 3.0  # for a frame that is encoded, and for each of its megapixe
 _ENCODED: Final = 6.5
 _TIMES: Final = {"h264": 1.0, "vp9": 1.3, "av1": 1.4, "h265": 2.6}
 _SOUND: Final = {"aac": 40.0, "opus": 20.0, "mp3": 40.0, "flac": 8.0, "copy": 1.0, "none": 0.0}  # for a second
+_MEASURED: Final = 25.0  # for a second whose loudness is measured first
 _COPIED: Final = 4.0  # for a megabyte of the original
 _OVERHEAD: Final = 100.0
 
@@ -24,9 +25,9 @@ _HELD: Final = {"decoder": 24, "encoder": 36}
 _LEAST: Final = 40 * _MILLION
 
 
-def cost(header: Header, made: Recipe) -> Cost:
-    """Milliseconds of one core, and bytes beyond those of an idle worker, for a transcode."""
-    sound = _SOUND[made.coding.audio] * float(made.seconds) if header.sound else 0.0
+def cost(header: Header, made: Recipe, *, loudness: bool = False) -> Cost:
+    """Milliseconds of one core, and bytes beyond those of an idle worker; for `loudness` the sound is heard twice."""
+    sound = (_SOUND[made.coding.audio] + _MEASURED * loudness) * float(made.seconds) if header.sound else 0.0
     if made.coding.video == "copy":
         share = float(made.seconds) / header.seconds if header.seconds else 1.0
         return Cost(_OVERHEAD + sound + _COPIED * header.bytes * share / _MILLION, _LEAST)

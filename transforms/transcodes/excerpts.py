@@ -5,7 +5,8 @@ from fractions import Fraction
 from typing import Final
 
 from transforms.errors import ConflictingOptions, NoSuchMoment, NotSupported
-from transforms.operation import Loading, Moment
+from transforms.operation import Loading
+from transforms.video.excerpt import spans
 
 FASTEST: Final = 60
 """Frames a second that a film keeps at most where the URL says nothing."""
@@ -17,7 +18,6 @@ _STEADY: Final = tuple(
     Fraction(rate).limit_denominator(1001)
     for rate in ("10", "12", "12.5", "15", "24000/1001", "24", "25", "30000/1001", "30", "48", "50", "60000/1001", "60")
 )
-_MICROSECOND: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -33,46 +33,22 @@ class Excerpt:
 
 
 def excerpts(loading: Loading, seconds: float) -> tuple[Excerpt, ...]:
-    """The parts of a film of so many seconds that a plan asks for, in their order.
+    """The parts of a film of so many seconds that a plan asks for, in their order; 0 seconds are unknown.
 
     Raises NoSuchMoment, ConflictingOptions and NotSupported.
     """
     if loading.interesting:
         raise NotSupported("so_auto: it finds one frame; a film begins at a moment that is named", part="so_auto")
-    if loading.preview:
-        if loading.start:
-            raise ConflictingOptions(
-                "e_preview: it takes its parts from the whole film, so so_ means nothing", part="so"
-            )
-        return _spread(*loading.preview, seconds)
-    start, end = _moment(loading.start, seconds) or Fraction(0), _moment(loading.end, seconds)
-    if start and start >= _exact(seconds):
-        raise NoSuchMoment(f"the film lasts {seconds:.6g} seconds, and so_ names a moment behind its end", part="so")
-    if loading.duration is not None:
-        end = start + (_moment(loading.duration, seconds) or Fraction(0))
-    if end is not None and end <= start:
-        raise ConflictingOptions("eo_, du_: nothing lies between the beginning and the end", part="eo")
-    if end is not None and end >= _exact(seconds):
-        end = None
-    return (Excerpt(start, end),)
-
-
-def _spread(wanted: float, parts: int, seconds: float) -> tuple[Excerpt, ...]:
-    """Parts of equal length from the middles of equal stretches of the film."""
-    whole, all_of_it = _exact(seconds), _exact(wanted)
-    if whole <= all_of_it:
-        return (Excerpt(Fraction(0)),)
-    length, stretch = all_of_it / parts, whole / parts
-    starts = [stretch * number + (stretch - length) / 2 for number in range(parts)]
-    return tuple(Excerpt(start, start + length) for start in starts)
-
-
-def _moment(moment: Moment | None, seconds: float) -> Fraction | None:
-    return None if moment is None else _exact(moment.of(seconds))
-
-
-def _exact(seconds: float) -> Fraction:
-    return Fraction(round(seconds * _MICROSECOND), _MICROSECOND)
+    whole = Fraction(seconds)
+    found = spans(loading, seconds)
+    if seconds and found[0].start >= whole:
+        raise NoSuchMoment(f"so_: the film has ended after {seconds:.6g} seconds", part="so")
+    if len(found) == 1 and (found[0].end >= whole or not seconds):
+        named = loading.end or loading.duration
+        return (Excerpt(found[0].start, found[0].end if named and not seconds else None),)
+    if any(span.end <= span.start for span in found):
+        raise ConflictingOptions("du_: nothing lies between the beginning and the end", part="du")
+    return tuple(Excerpt(*span) for span in found)
 
 
 def steady(average: Fraction | None, guessed: Fraction | None, asked: float | None) -> Fraction:

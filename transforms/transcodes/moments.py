@@ -4,7 +4,6 @@ from collections.abc import Generator, Iterator
 from fractions import Fraction
 from typing import Any, Final
 
-import av
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
@@ -12,6 +11,8 @@ from av.error import InvalidDataError
 from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+
+from transforms.audio.samples import sound_of
 
 _FURTHER_BACK: Final = (Fraction(0), Fraction(1, 2), Fraction(2), Fraction(8))
 """Seconds by which a search begins earlier, one after the other; then from the very beginning."""
@@ -23,11 +24,9 @@ def origin(container: InputContainer) -> Fraction:
     return max(Fraction(container.start_time or 0, 1_000_000), Fraction(0))
 
 
-def sound_of(container: InputContainer) -> AudioStream | None:
-    """The sound that a player plays: the default one where there are several; None where there is none to decode."""
-    heard = [stream for stream in container.streams.audio if stream.codec_context]
-    default = av.stream.Disposition.default
-    return max(heard, key=lambda stream: (bool(stream.disposition & default), -stream.index), default=None)
+def heard_in(container: InputContainer) -> AudioStream | None:
+    """The sound that a player plays, where a film has any. Raises UnsupportedFormat."""
+    return sound_of(container) if container.streams.audio else None
 
 
 def only(container: InputContainer, stream: VideoStream | AudioStream) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import chain
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -11,8 +12,13 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
+from transforms.audio.loudness import factor, measured
+from transforms.containers import opened
+from transforms.headers import Header
+from transforms.limits import Limits
+from transforms.operation import Saving
 from transforms.transcodes.excerpts import Excerpt
-from transforms.transcodes.moments import sounds
+from transforms.transcodes.moments import heard_in, only, sounds
 
 _TOLERANCE: Final = Fraction(1, 25)
 """Seconds by which a frame may be off before samples are moved: clocks of containers are no finer than milliseconds."""
@@ -42,6 +48,28 @@ def samples(
         silent = min(rate, most - given)
         given += silent
         yield np.zeros((2, silent), np.float32)
+
+
+def loud(
+    path: Path,
+    header: Header,
+    saving: Saving,
+    limits: Limits,
+    parts: tuple[Excerpt, ...],
+    rate: int,
+    longest: Fraction,
+) -> float:
+    """By what the sound of these parts is multiplied: `e_volume`, and what brings it to `e_loudness`."""
+    by = 1.0 if saving.volume is None else saving.volume
+    if saving.loudness is None:
+        return by
+    with opened(path, header.kind, limits) as container:
+        stream = heard_in(container)
+        if stream is None:
+            return by
+        only(container, stream)
+        found = chain.from_iterable(samples(container, stream, part, rate, longest) for part in parts)
+        return by * factor(measured(found, rate), saving.loudness)
 
 
 def _placed(frames: Iterator[tuple[Fraction, AudioFrame]], start: Fraction) -> Iterator[tuple[int, Any]]:

@@ -15,21 +15,23 @@ from av.container import InputContainer
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
+from transforms.audio.fades import faded
+from transforms.audio.loudness import multiplied
 from transforms.containers import opened
 from transforms.errors import NoSuchStream
 from transforms.headers import Header
 from transforms.limits import Limits
-from transforms.operation import Size
+from transforms.operation import Saving, Size
 from transforms.plan import Plan
 from transforms.transcodes.canvas import Focus
 from transforms.transcodes.codecs import AUDIO, VIDEO, options
 from transforms.transcodes.copying import Copied, pictures_copied, sound_copied
-from transforms.transcodes.excerpts import Excerpt, steady
-from transforms.transcodes.moments import only, sound_of
+from transforms.transcodes.excerpts import Excerpt
+from transforms.transcodes.moments import heard_in, only
 from transforms.transcodes.outputs import Outputs, outputs
 from transforms.transcodes.recipe import Recipe, recipe
 from transforms.transcodes.shots import HDR, PIXELS, shots
-from transforms.transcodes.soundtrack import portions, samples
+from transforms.transcodes.soundtrack import loud, portions, samples
 from transforms.video.header import picture_of
 
 _TOLD_EVERY: Final = 0.25
@@ -97,13 +99,14 @@ def transcode(
             size, parts = Size(picture.width, picture.height), (copied.part,)
             pictures = _copied(out.copied(picture, picture.codec_context.name), copied)
         else:
-            rate = steady(picture.average_rate, picture.guessed_rate, plan.saving.rate)
+            rate = made.rate
             parts = _on_grid(parts, rate)
             most_frames = round(longest * rate) + _SLACK
             stream = _encoder(out, picture, made, options(made.coding.video, plan.saving, rate, threads), rate, threads)
             found = chain.from_iterable(shots(film, picture, part, rate, made.canvas, most_frames) for part in parts)
             pictures = _encoded_pictures(stream, found, rate)
-        sounds = _sounds(out, heard, made, header.kind, parts, longest) if heard else iter(())
+        by = loud(path, header, plan.saving, limits, parts, made.coding.sampling, longest) if heard else 1.0
+        sounds = _sounds(out, heard, made, header.kind, parts, longest, plan.saving, by) if heard else iter(())
         out.begin()
         places.begun()
         frames, ends = _run(out, merge(pictures, sounds, key=lambda item: item[0]), made, places.told)
@@ -167,9 +170,16 @@ def _encoded_pictures(stream: Any, frames: Iterator[VideoFrame], rate: Fraction)
 
 
 def _sounds(
-    out: Outputs, container: InputContainer, made: Recipe, kind: str, parts: tuple[Excerpt, ...], longest: Fraction
+    out: Outputs,
+    container: InputContainer,
+    made: Recipe,
+    kind: str,
+    parts: tuple[Excerpt, ...],
+    longest: Fraction,
+    saving: Saving,
+    by: float,
 ) -> Iterator[Item]:
-    stream = sound_of(container)
+    stream = heard_in(container)
     if stream is None:
         return iter(())
     only(container, stream)
@@ -181,7 +191,8 @@ def _sounds(
     if row.bit_rate:
         target.codec_context.bit_rate = row.bit_rate
     blocks = chain.from_iterable(samples(container, stream, part, rate, longest) for part in parts)
-    return _encoded_sounds(target, blocks, rate)
+    shaped = faded(multiplied(blocks, by), round(saving.fade_in * rate), round(saving.fade_out * rate))
+    return _encoded_sounds(target, shaped, rate)
 
 
 def _encoded_sounds(stream: Any, blocks: Iterator[Any], rate: int) -> Iterator[Item]:
