@@ -236,7 +236,8 @@ class Renderer:
         if made_anew(rendition):
             return film_cost(rendition)
         if rendition.header.medium != "picture":
-            return recorded(rendition.header, rendition.plan, rendition.format, max(rendition.sizes, default=None))
+            size = max(rendition.sizes, key=lambda size: size.width * size.height)
+            return recorded(rendition.header, rendition.plan, rendition.format, size, grade)
         if rendition.format not in FORMATS:
             return estimate(rendition.header, "jpg", min(LOOK, rendition.header.pixels))
         size = max(rendition.sizes, key=lambda size: size.width * size.height)
