@@ -41,6 +41,17 @@ LOOK = 256 * 256
 """Pixels that a description is drawn from."""
 
 
+SLOWLY = 0.006
+"""Seconds for each millisecond that work on a long sound should take: a slow machine that is busy takes some times as
+long."""
+
+
+def is_sounding(rendition: Rendition) -> bool:
+    """Whether all of a sound is gone through: a sound is made, or its wave is drawn."""
+    row = FORMATS.get(rendition.format)
+    return rendition.plan.loading.waveform is not None or (row is not None and row.medium == "sound")
+
+
 class OriginalChanged(Exception):
     """Another original is there than the one that the rendition is of."""
 
@@ -183,6 +194,8 @@ class Renderer:
         """
         started, pool, deadline = time.monotonic(), *self._place(rendition.header)
         cost = self.cost(rendition, grade, turn.layer)
+        if is_sounding(rendition):
+            deadline += SLOWLY * cost.milliseconds
         job = Job(
             payload=self._payload(rendition, grade),
             identity=f"{rendition.key}.{grade}",

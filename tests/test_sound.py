@@ -156,13 +156,13 @@ def test_an_excerpt_has_the_very_samples(make: Make) -> None:
 
 @pytest.mark.parametrize("kind", ["mp3", "m4a", "aac", "opus", "ogg", "flac", "wav"])
 def test_a_far_excerpt_is_the_same_as_if_all_had_been_read(tmp_path: Path, kind: str) -> None:
-    rate = 48_000 if kind == "opus" else 16_000
-    noise = np.random.default_rng(3).normal(0, 0.05, (1, 40 * rate))
+    rate = 48_000 if kind == "opus" else 8_000
+    noise = np.random.default_rng(3).normal(0, 0.05, (1, 35 * rate))
     path = tmp_path / "original"
     path.write_bytes(wav(noise, rate) if kind == "wav" else encoded(kind, noise, rate, "mono"))
-    whole, part = heard(path), heard(path, 37.123, 38.5)
-    place = round(37.123 * rate)
-    assert part.shape[1] == round(38.5 * rate) - place
+    whole, part = heard(path), heard(path, 32.123, 33.5)
+    place = round(32.123 * rate)
+    assert part.shape[1] == round(33.5 * rate) - place
     # What Opus decodes depends a little on what it decoded before.
     assert np.abs(part - whole[:, place : place + part.shape[1]]).max() < (0.02 if kind == "opus" else 1e-6)
 
