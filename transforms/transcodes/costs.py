@@ -12,16 +12,16 @@ _MILLION: Final = 1_000_000
 # Milliseconds of one core of a 2 vCPU EPYC, from six seconds of film in 360p to 1080p; ratios travel.
 _DECODED: Final = 2.5  # for a megapixel of the original
 _SCALED: Final = 0.9  # for a megapixel of the original
-_FRAME: Final = 3.0  # for a frame that is encoded, and for each of its megapixels, by H.264
-_ENCODED: Final = 6.5
-_TIMES: Final = {"h264": 1.0, "vp9": 1.3, "av1": 1.4, "h265": 2.6}
+_FRAME: Final = 2.0  # for a frame that is encoded, and for each of its megapixels, by H.264
+_ENCODED: Final = 9.0
+_TIMES: Final = {"h264": 1.0, "vp9": 1.2, "av1": 1.1, "h265": 2.0}
 _SOUND: Final = {"aac": 40.0, "opus": 20.0, "mp3": 40.0, "flac": 8.0, "copy": 1.0, "none": 0.0}  # for a second
 _MEASURED: Final = 25.0  # for a second whose loudness is measured first
 _COPIED: Final = 4.0  # for a megabyte of the original
 _OVERHEAD: Final = 100.0
 
 # Bytes for a pixel: frames that a decoder and an encoder hold, of one and a half bytes each.
-_HELD: Final = {"decoder": 24, "encoder": 36}
+_HELD: Final = {"decoder": 24, "encoder": 60}
 _LEAST: Final = 40 * _MILLION
 
 
