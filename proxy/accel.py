@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from proxy.passing import PassingBody
+from proxy.stores.growing import Growing
 from proxy.stores.result import LARGE, FileBody
 from proxy.wire import Headers
 
@@ -22,7 +23,7 @@ class Accel:
     folders: Mapping[str, Path]
     """The folder of each mount that has one."""
 
-    def place(self, body: bytes | FileBody) -> str | None:
+    def place(self, body: bytes | FileBody | Growing) -> str | None:
         """Where nginx finds a body that is large and a file of its own; None for every other."""
         if not isinstance(body, FileBody) or isinstance(body, PassingBody) or body.length <= LARGE:
             return None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from proxy.caching import Lifetime
+from proxy.stores.growing import Growing
 from proxy.stores.result import FileBody
 
 
@@ -16,6 +17,8 @@ class Ask:
     accept: bytes = b""
     if_none_match: bytes | None = None
     if_modified_since: bytes | None = None
+    head: bool = False
+    """Whether nothing but the header fields is wanted."""
     inside: bool = False
     """Whether the client may see how the server works: it is on this machine or has the admin token."""
     client: str = ""
@@ -27,7 +30,9 @@ class Answer:
     """A rendition, or word that the client's own copy is still right (`unchanged`, without a body)."""
 
     lifetime: Lifetime
-    body: bytes | FileBody = b""
+    body: bytes | FileBody | Growing = b""
+    whole: bool = True
+    """Whether all of the body is there; else nobody knows its length yet."""
     media_type: str = ""
     status: int = 200
     etag: str = ""
@@ -55,3 +60,5 @@ class Answer:
     """Bytes of the original that it is made of."""
     expires: float | None = None
     """When the URL itself expires, in Unix seconds."""
+    retry_after: int = 0
+    """Seconds after which to ask again for what is only promised."""

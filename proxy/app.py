@@ -38,7 +38,7 @@ from proxy.handlers.verdicts import Verdicts
 from proxy.handlers.visitors import Visitors
 from proxy.herd import alone
 from proxy.known import StoredRecords
-from proxy.machinery import pools_of, refinement_of, scratch_of, store_of
+from proxy.machinery import films_of, pools_of, refinement_of, scratch_of, store_of, transcodes_of
 from proxy.metrics import Metrics
 from proxy.origins import Origins
 from proxy.pages import dropping
@@ -118,7 +118,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     renderer = Renderer(
         pictures=pools["pictures"],
         drawings=pools["drawings"],
-        moving=pools["moving"],
+        moving=pools.get("moving", pools["drawings"]),
         store=store if isinstance(tracing, Off) else TracedStore(store, lambda: tracing.span("store put")),
         limits=lambda mount: bounds[mount].limits,
         deadline=settings.deadline,
@@ -126,7 +126,9 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         deadline_moving=settings.deadline_moving,
         shrunk=shrunk,
         watch=watch_in(metrics, tracing),
+        films=films_of(settings, budget, pools),
     )
+    films = transcodes_of(settings, budget)
     refinement = refinement_of(settings, budget, renderer, store, flights, pools["pictures"])
     records = Records(
         store,
@@ -148,6 +150,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         flights=flights,
         together=herd.share if herd else alone,
         renderer=renderer,
+        films=films,
         siblings=Siblings(store),
         bounds=bounds.__getitem__,
         freshness=freshness.__getitem__,
@@ -222,6 +225,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
             if herd:
                 closing.push_async_callback(herd.close)
             closing.push_async_callback(flights.close)
+            closing.push_async_callback(films.close)
             closing.push_async_callback(refinement.close)
             phase.started = True
             yield

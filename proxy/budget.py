@@ -23,6 +23,16 @@ LEAST_WORKER = 160 * MIB
 USUAL_WORKER = 512 * MIB
 """What one worker may fill where there is room: an AVIF 4096 px wide fills 256 MiB, a progressive JPEG of 60 MP 225."""
 
+LEAST_MOVER = 192 * MIB
+"""A film made anew in 720p by one thread fills 175 MiB, process included, a poster of one in 1080p 90."""
+
+USUAL_MOVER = 512 * MIB
+"""What a worker for films and sounds may fill where there is room: a film in 1080p by several threads fills 320 MiB."""
+
+MOVERS_SHARE = 3
+"""Films and sounds have a third of the memory at most where that is not set; where it is too little for one worker, the
+one for drawings reads them too."""
+
 SPARE = 64 * MIB
 """A worker that stands by to take the place of one that ends: 39 MiB at rest. There is one where this is left over."""
 
@@ -77,6 +87,9 @@ class Budget:
     drawings: int = DRAWINGS
     spare: int = 0
     """Workers that stand by."""
+    movers: int = 0
+    """Workers for films and sounds alone; without one these are left to the one for drawings."""
+    mover_memory: int = 0
 
     @property
     def worker_limit(self) -> int:
@@ -84,19 +97,30 @@ class Budget:
         return self.worker_memory + UNTOUCHED
 
     @property
+    def mover_limit(self) -> int:
+        """The same for one that works on films and sounds."""
+        return self.mover_memory + UNTOUCHED
+
+    @property
     def total(self) -> int:
-        return self._all_workers + self.spare * SPARE + self.memory_cache + self.front
+        return self._all_workers + self._all_movers + self.spare * SPARE + self.memory_cache + self.front
 
     @property
     def _all_workers(self) -> int:
         return (self.workers + self.drawings) * self.worker_memory
 
+    @property
+    def _all_movers(self) -> int:
+        return self.movers * self.mover_memory
+
     def __str__(self) -> str:
         """The sum as a person would write it down."""
         sign = "<=" if self.total <= self.machine.memory else ">"
         workers = f"workers ({self.workers} + {self.drawings} for drawings) x {write_bytes(self.worker_memory)}"
+        movers = f"{self.movers} for films and sounds x {write_bytes(self.mover_memory)}"
         return (
             f"{workers} = {write_bytes(self._all_workers)}\n"
+            + (f"+ {movers} = {write_bytes(self._all_movers)}\n" if self.movers else "")
             + (f"+ a worker that stands by {write_bytes(SPARE)}\n" if self.spare else "")
             + f"+ memory cache {write_bytes(self.memory_cache)}\n"
             f"+ front {write_bytes(self.front)}\n"
@@ -109,20 +133,36 @@ def plan_budget(settings: Settings, machine: Machine) -> Budget:
     usual_cache = min(USUAL_CACHE, machine.memory // CACHE_SHARE // MIB * MIB)
     cache = usual_cache if settings.memory_bytes is None else int(settings.memory_bytes)
     room = machine.memory - FRONT - cache
+    movers, mover = _movers(settings, machine, room)
+    room -= movers * mover
     fitting = room // (settings.worker_memory or LEAST_WORKER) - DRAWINGS
     workers = settings.workers or max(1, min(math.ceil(machine.cpus), fitting))
     share = room // (workers + DRAWINGS) // MIB * MIB
     worker = int(settings.worker_memory or max(LEAST_WORKER, min(USUAL_WORKER, share)))
     usual_pixels = min(USUAL_PIXELS, machine.memory // PIXELS_SHARE // MIB * MIB)
     pixels = usual_pixels if settings.pixels_bytes is None else int(settings.pixels_bytes)
-    budget = Budget(workers, worker, cache, min(settings.recycle_rss, worker), machine, pixels)
+    recycle = min(settings.recycle_rss, worker)
+    budget = Budget(workers, worker, cache, recycle, machine, pixels, movers=movers, mover_memory=mover)
     if budget.total > machine.memory:
         raise BudgetError(f"the memory does not suffice:\n{budget}\n{_remedy(settings)}")
     return replace(budget, spare=1) if budget.total + SPARE <= machine.memory else budget
 
 
+def _movers(settings: Settings, machine: Machine, room: int) -> tuple[int, int]:
+    """How many workers for films and sounds, and the bytes of each: as configured, or what is left beside pictures."""
+    said = settings.moving
+    pictures = ((settings.workers or 1) + DRAWINGS) * int(settings.worker_memory or LEAST_WORKER)
+    share = max(0, min(room // MOVERS_SHARE, room - pictures)) // MIB * MIB
+    usual = min(math.ceil(machine.cpus), max(1, share // USUAL_MOVER)) if share >= LEAST_MOVER else 0
+    number = usual if said.workers is None else said.workers
+    if not number:
+        return 0, 0
+    return number, int(said.worker_memory or max(LEAST_MOVER, min(USUAL_MOVER, share // number // MIB * MIB)))
+
+
 def _remedy(settings: Settings) -> str:
     named = [name for name in ("workers", "worker_memory", "memory_bytes") if getattr(settings, name) is not None]
+    named += [f"moving.{name}" for name in ("workers", "worker_memory") if getattr(settings.moving, name)]
     return f"lower {' or '.join(named)}, or give the server more memory" if named else "give the server more memory"
 
 

@@ -11,6 +11,7 @@ from proxy.answer import Answer, Ask
 from proxy.caching import ERROR_AGES, REDIRECT, Freshness, Lifetime, etag, lifetime, not_modified
 from proxy.clients.rates import Limiter
 from proxy.failures import Busy, ClosingDown, NoSuchOriginal, NoSuchRendition
+from proxy.films import Witness, made_anew
 from proxy.flights import Flights
 from proxy.herd import Make
 from proxy.negotiation import bucket
@@ -23,6 +24,7 @@ from proxy.rendering import OriginalChanged, Renderer, described, opened
 from proxy.rendition import Bounds, Rendition, check_name, explained, filename, resolve, strong_tag
 from proxy.stores.result import FileBody, Result, Store
 from proxy.tags import Purged, original_tags
+from proxy.transcoding import Transcodes
 from transforms.errors import Refusal
 from transforms.formats import FORMATS
 from transforms.headers import Header
@@ -52,6 +54,7 @@ class Delivery:
     together: Callable[[str, Make], Awaitable[tuple[Result, bool]]]
     """Has the work of a key done by this front or by another, and says whether it was this one."""
     renderer: Renderer
+    films: Transcodes
     siblings: Siblings
     bounds: Callable[[str], Bounds]
     freshness: Callable[[str], Freshness]
@@ -147,8 +150,12 @@ class Delivery:
             if kept.tier != "memory":  # a result of an earlier process
                 self.siblings.remember(rendition)
             return replace(promised, body=kept.body, outcome=kept.tier)
-        if rendition.key not in self.flights:  # who shares the work of another costs none
+        if (
+            rendition.key not in self.flights and rendition.key not in self.films
+        ):  # who shares the work of another costs none
             self.limiter.rendered(ask.client, wanted.verified.kid if wanted.verified else "")
+        if made_anew(rendition):
+            return await self._film(ask, rendition, promised)
         try:
             made, led = await self._made(rendition, promised.tags)
         except Busy as busy:
@@ -159,11 +166,22 @@ class Delivery:
         timings = {name: float(str(made.meta[name])) for name in STAGES if name in made.meta}
         return replace(promised, body=made.body, outcome="made" if led else "shared", timings=timings)
 
-    async def _made(self, rendition: Rendition, tags: Collection[str]) -> tuple[Result, bool]:
+    async def _film(self, ask: Ask, rendition: Rendition, promised: Answer) -> Answer:
+        """A film that is not there yet, as far as it is."""
+
+        def make(witness: Witness | None, rank: int) -> Awaitable[tuple[Result, bool]]:
+            return self._made(rendition, promised.tags, witness, rank)
+
+        cost = self.renderer.cost(rendition, self.grade)
+        return await self.films.answer(ask.path, ask.head, rendition, promised, cost, make)
+
+    async def _made(
+        self, rendition: Rendition, tags: Collection[str], witness: Witness | None = None, rank: int = 0
+    ) -> tuple[Result, bool]:
         """A result, and whether it was made for this request alone."""
 
         async def make() -> Result:
-            return await self.renderer.make(rendition, self.grade, tags)
+            return await self.renderer.make(rendition, self.grade, tags, rank=rank, witness=witness)
 
         (made, here), led = await self.flights.share(rendition.key, lambda: self.together(rendition.key, make))
         return made, here and led
@@ -239,7 +257,8 @@ class Delivery:
         kept = await self.store.get(rendition.key)
         cost = described(self.renderer.cost(rendition, self.grade))
         facts = explained(wanted, rendition, ask.accept, cost, kept.tier if kept else None)
-        return Answer(NOW_ONLY, json.dumps(facts, indent=1).encode(), "application/json", outcome="explained")
+        body = json.dumps(facts, indent=1).encode()
+        return Answer(NOW_ONLY, body, media_type="application/json", outcome="explained")
 
     async def _original(self, ask: Ask, wanted: Wanted, purged: Purged) -> Answer:
         """The original's own bytes, which may be asked for in ranges and so carry a strong validator."""

@@ -3,12 +3,13 @@
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import structlog
 
 from proxy.budget import Budget
+from proxy.films import Films
 from proxy.flights import Flights
 from proxy.metrics import Metrics
 from proxy.refinement import Refinement
@@ -20,6 +21,7 @@ from proxy.stores.memory import MemoryStore
 from proxy.stores.result import Result, Store
 from proxy.stores.tiered import TieredStore
 from proxy.together import Together
+from proxy.transcoding import Transcodes
 from proxy.workers.poison import PoisonList
 from proxy.workers.pool import BEHIND, Pool
 
@@ -27,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 CHEAP = 250.0
 """Milliseconds below which work may use the worker that is kept free: every usual rendition, but no refined AVIF."""
+MOST_THREADS = 4
+"""Threads that work on one film: more take more memory than they save time."""
 WORKER = (sys.executable, "-m", "transforms.worker")
 
 
@@ -48,18 +52,18 @@ def pools_of(settings: Settings, budget: Budget, metrics: Metrics, reserve: int)
     scratch = scratch_of(settings)
     poison, bad_originals = PoisonList(), PoisonList(strikes=4)
 
-    def pool(name: str, size: int, reserve: int, spare: int = 0) -> Pool:
+    def pool(name: str, size: int, reserve: int, spare: int = 0, films: bool = False) -> Pool:
         made = Pool(
             WORKER,
             size=size,
             scratch=scratch,
             reserve=reserve,
-            cheap=CHEAP,
+            cheap=settings.moving.job_seconds * 1000 if films else CHEAP,
             spare=spare,
             queue_seconds=settings.queue_seconds,
-            memory=budget.worker_memory * size,
-            worker_memory=budget.worker_limit,
-            recycle_rss=budget.recycle_rss,
+            memory=(budget.mover_memory if films else budget.worker_memory) * size,
+            worker_memory=budget.mover_limit if films else budget.worker_limit,
+            recycle_rss=min(settings.recycle_rss, budget.mover_memory) if films else budget.recycle_rss,
             recycle_jobs=settings.recycle_jobs,
             poison=poison,
             bad_originals=bad_originals,
@@ -67,13 +71,33 @@ def pools_of(settings: Settings, budget: Budget, metrics: Metrics, reserve: int)
         metrics.watch_pool(name, made.stats)
         return made
 
-    return {
+    pools = {
         "pictures": pool("pictures", budget.workers, reserve, budget.spare),
         # Drawings, and headers that take a library to read: quick work, kept away from encoders.
         "drawings": pool("drawings", 1, 0),
-        # Films and sounds: long work, and FFmpeg reads what may be hostile.
-        "moving": pool("moving", budget.workers, 0),
     }
+    # Films and sounds: long work, and FFmpeg reads what may be hostile. One worker is kept free of whole films.
+    if budget.movers:
+        pools["moving"] = pool("moving", budget.movers, 1, films=True)
+    return pools
+
+
+def films_of(settings: Settings, budget: Budget, pools: Mapping[str, Pool]) -> Films:
+    """How films are made anew, by these workers."""
+    cores = max(1, min(int(budget.machine.cpus), MOST_THREADS))
+
+    def threads() -> int:
+        # Who is alone takes what there is; several at once are sooner done with a thread for each.
+        return cores if sum(pool.stats().busy for pool in pools.values()) <= 1 else 1
+
+    memory = budget.mover_memory if budget.movers else budget.worker_memory
+    return Films(int(settings.moving.result_bytes), memory, threads)
+
+
+def transcodes_of(settings: Settings, budget: Budget) -> Transcodes:
+    """Who has each film made once. Where one worker does all, long films make room for everything else."""
+    rank = 0 if budget.movers > 1 else BEHIND
+    return Transcodes(settings.moving.job_seconds, settings.moving.longest_seconds, rank)
 
 
 def scratch_of(settings: Settings) -> Path:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from proxy.failures import NoRoom
+from proxy.films import Films, Witness, film_cost, made_anew
 from proxy.lending import OriginalChanged, lent, opened, opened_in_parts, replaced_told
 from proxy.rendition import Rendition
 from proxy.shrunk import ShrunkOriginals, Turn
@@ -117,26 +118,37 @@ class Renderer:
     deadline_moving: float
     shrunk: ShrunkOriginals
     watch: Watch
+    films: Films
     brake: Brake = field(default_factory=Brake)
 
-    async def make(self, rendition: Rendition, grade: str, tags: Collection[str] = (), *, rank: int = 0) -> Result:
-        """Render and keep; a lower `rank` goes first.
+    async def make(
+        self,
+        rendition: Rendition,
+        grade: str,
+        tags: Collection[str] = (),
+        *,
+        rank: int = 0,
+        witness: Witness | None = None,
+    ) -> Result:
+        """Render and keep; a lower `rank` goes first, and a film's `witness` follows it.
 
         Raises OriginalChanged, Refusals of the work, Busy, TimedOut and the like of the pool.
         """
         grade = grade if rendition.refined else "final"
         return await self.brake.hold(
-            f"{rendition.key}.{grade}", lambda: self._make(rendition, grade, tuple(tags), rank)
+            f"{rendition.key}.{grade}", lambda: self._make(rendition, grade, tuple(tags), rank, witness)
         )
 
-    async def _make(self, rendition: Rendition, grade: str, tags: Collection[str], rank: int) -> Result:
+    async def _make(
+        self, rendition: Rendition, grade: str, tags: Collection[str], rank: int, witness: Witness | None
+    ) -> Result:
         mounted, header = rendition.mounted, rendition.header
         still = rendition.format in FORMATS and header.medium == "picture"
         target = wanted(rendition.plan, header, rendition.focus) if still else None
         name = f"{mounted.name}\n{mounted.key}\n{rendition.record.version}"
         saves = estimate(header, "jpg", LOOK).milliseconds if target else 0.0
         async with self.shrunk.turn(name, header, target, saves=saves, behind=rank > 0) as turn:
-            reply, cost, fetched, unchanged = await self._worked(rendition, grade, rank, turn)
+            reply, cost, fetched, unchanged = await self._worked(rendition, grade, rank, turn, witness)
         # The worker reads the file that was opened here, but nothing is kept of one that was written meanwhile.
         if not unchanged:
             if isinstance(reply.body, Path):
@@ -163,7 +175,9 @@ class Renderer:
         self.watch.made(rendition, grade, cost, reply, size)
         return await self.store.put(rendition.key, result, tags)
 
-    async def _worked(self, rendition: Rendition, grade: str, rank: int, turn: Turn) -> tuple[Reply, Cost, float, bool]:
+    async def _worked(
+        self, rendition: Rendition, grade: str, rank: int, turn: Turn, witness: Witness | None
+    ) -> tuple[Reply, Cost, float, bool]:
         """Have a worker make it.
 
         Returns what came back, what it was expected to cost, the seconds of fetching, and whether the original stayed
@@ -182,6 +196,8 @@ class Renderer:
             rank=rank,
             original=f"{rendition.mounted.name}/{rendition.mounted.key} {rendition.record.version}",
         )
+        if made_anew(rendition):
+            job = self.films.job(job, cost, witness)
         if held := turn.held:
             shared = {"shared": held.told}
             reply = await self.pictures.run(replace(job, late=lambda: shared, descriptor=held.descriptor))
@@ -245,6 +261,8 @@ class Renderer:
 
     def cost(self, rendition: Rendition, grade: str, layer: Layer | None = None) -> Cost:
         """What it will take to make a rendition, from the header alone, or from pixels that are there."""
+        if made_anew(rendition):
+            return film_cost(rendition)
         if rendition.header.medium != "picture":
             size = max(rendition.sizes, key=lambda size: size.width * size.height)
             return recorded(rendition.header, rendition.plan, rendition.format, size, grade)

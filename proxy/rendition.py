@@ -22,6 +22,7 @@ from transforms.limits import Limits
 from transforms.operation import Size, joined
 from transforms.operations.output import DESCRIPTIONS, DRAWN, STREAMS, Attachment, Fallback, Format, result_of
 from transforms.plan import Plan
+from transforms.transcodes.recipe import recipe
 from transforms.video.excerpt import check_animation, count, moves, spans
 
 Point = tuple[float, float]
@@ -115,6 +116,8 @@ def resolve(
         wanted.policy.check_size(sizes[-1])
     plan = plan.replaced(without=(Attachment, Fallback), added=(Format(choice.format),))
     focus = wanted.place.focal.get(mounted.key)
+    if result_of(choice.format) == "motion":
+        recipe(header, plan, choice.format, focus)
     return Rendition(mounted, record, header, plan, choice.format, choice.why, sizes, focus, bounds.gps, purged)
 
 

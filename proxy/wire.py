@@ -7,6 +7,7 @@ from proxy.answer import Answer
 from proxy.caching import Part, Unsatisfiable, byte_range, content_disposition, content_range, http_date
 from proxy.cors import NOBODY, Cors, vary
 from proxy.negotiation import VARY
+from proxy.stores.growing import Growing
 from proxy.stores.result import FileBody
 
 Headers = list[tuple[bytes, bytes]]
@@ -70,7 +71,7 @@ class Message:
 
     status: int
     headers: Headers
-    body: bytes | FileBody
+    body: bytes | FileBody | Growing
     start: int
     stop: int
 
@@ -78,7 +79,8 @@ class Message:
 def message(answer: Answer, request: Mapping[bytes, bytes], manners: Manners, inside: bool) -> Message:
     """The message that says this answer; `request` has the header fields of the request by lower-case name."""
     headers = _common(answer, manners, request.get(b"origin"))
-    length = answer.body.length if isinstance(answer.body, FileBody) else len(answer.body)
+    body = answer.body
+    length = 0 if isinstance(body, Growing) else body.length if isinstance(body, FileBody) else len(body)
     if inside and answer.timings:
         stages = ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in answer.timings.items())
         headers.append((b"server-timing", stages.encode()))
@@ -88,6 +90,8 @@ def message(answer: Answer, request: Mapping[bytes, bytes], manners: Manners, in
         headers += [(b"location", answer.location.encode()), (b"content-length", b"0")]
         return Message(answer.status, headers, b"", 0, 0)
     headers += _about_body(answer)
+    if not answer.whole:
+        return Message(answer.status, headers, body, 0, 0)
     part = byte_range(request.get(b"range"), length, request.get(b"if-range"), answer.etag or None)
     if answer.status != 200:
         part = byte_range(None, length, None, None)
@@ -124,11 +128,14 @@ def _common(answer: Answer, manners: Manners, origin: bytes | None) -> Headers:
         headers.append(manners.tags(answer.tags))
     if answer.degraded:
         headers.append((b"x-darkroom-degraded", answer.degraded.encode()))
+    if answer.retry_after:
+        headers.append((b"retry-after", b"%d" % answer.retry_after))
     return headers
 
 
 def _about_body(answer: Answer) -> Headers:
-    headers = [(b"content-type", answer.media_type.encode()), (b"accept-ranges", b"bytes")]
+    ranges = b"bytes" if answer.whole else b"none"
+    headers = [(b"content-type", answer.media_type.encode()), (b"accept-ranges", ranges)]
     policy, harmless = SAFE
     if answer.media_type not in harmless:
         headers.append((b"content-security-policy", policy))
@@ -140,6 +147,8 @@ def _about_body(answer: Answer) -> Headers:
 FORWARDED: Mapping[str, bytes] = {
     "made": b"fwd=miss; stored",
     "shared": b"fwd=miss; stored; collapsed",
+    "growing": b"fwd=miss",
+    "job": b"fwd=miss",
     "original": b"fwd=bypass",
     "redirect": b"fwd=bypass",
     "explained": b"fwd=bypass",

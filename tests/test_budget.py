@@ -104,20 +104,23 @@ def test_a_quota_above_the_cores_gives_no_more_than_the_cores(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("cpus", "memory", "workers", "worker", "cache"),
+    ("cpus", "memory", "workers", "worker", "cache", "movers", "mover"),
     [
-        (2, 24 * GIB, 2, 512, 256),
-        (2, 2 * GIB, 2, 512, 128),
-        (2, 1 * GIB, 2, 270, 64),
-        (2, 512 * MIB, 1, 165, 32),
-        (1.5, 2 * GIB, 2, 512, 128),
-        (0.25, 2 * GIB, 1, 512, 128),
-        (64, 4 * GIB, 22, 160, 256),
+        (2, 24 * GIB, 2, 512, 256, 2, 512),
+        (2, 2 * GIB, 2, 419, 128, 1, 512),
+        (2, 1 * GIB, 2, 180, 64, 1, 270),
+        (2, 512 * MIB, 1, 165, 32, 0, 0),
+        (1.5, 2 * GIB, 2, 419, 128, 1, 512),
+        (0.25, 2 * GIB, 1, 512, 128, 1, 512),
+        (64, 4 * GIB, 15, 166, 256, 2, 512),
     ],
 )
-def test_defaults_shrink_to_the_machine(cpus: float, memory: int, workers: int, worker: int, cache: int) -> None:
+def test_defaults_shrink_to_the_machine(
+    cpus: float, memory: int, workers: int, worker: int, cache: int, movers: int, mover: int
+) -> None:
     budget = plan_budget(Settings(), Machine(cpus, memory))
     assert (budget.workers, budget.worker_memory // MIB, budget.memory_cache // MIB) == (workers, worker, cache)
+    assert (budget.movers, budget.mover_memory // MIB) == (movers, mover)
     assert budget.recycle_rss <= budget.worker_memory
 
 
@@ -125,7 +128,8 @@ def test_defaults_shrink_to_the_machine(cpus: float, memory: int, workers: int, 
 @given(cpus=st.floats(0.1, 256), memory=st.integers(512 << 20, 1 << 42))
 def test_the_sum_never_exceeds_the_memory(cpus: float, memory: int) -> None:
     budget = plan_budget(Settings(), Machine(cpus, memory))
-    assert (budget.workers + 1) * budget.worker_memory + budget.memory_cache + FRONT <= memory
+    films = budget.movers * budget.mover_memory
+    assert (budget.workers + 1) * budget.worker_memory + films + budget.memory_cache + FRONT <= memory
     assert budget.workers >= 1
     assert budget.worker_memory >= LEAST_WORKER
 
@@ -133,7 +137,8 @@ def test_the_sum_never_exceeds_the_memory(cpus: float, memory: int) -> None:
 def test_what_is_configured_is_kept_and_the_rest_makes_room() -> None:
     settings = Settings(worker_memory="600MiB", memory_bytes="100MiB")
     budget = plan_budget(settings, Machine(8, 3 * GIB))
-    assert (budget.workers, budget.worker_memory, budget.memory_cache) == (3, 600 * MIB, 100 * MIB)
+    assert (budget.workers, budget.worker_memory, budget.memory_cache) == (2, 600 * MIB, 100 * MIB)
+    assert plan_budget(Settings(worker_memory="600MiB", moving={"workers": 0}), Machine(8, 3 * GIB)).workers == 3
     assert plan_budget(Settings(memory_bytes=0), Machine(1, GIB)).memory_cache == 0
     assert plan_budget(Settings(workers=5), Machine(2, 8 * GIB)).workers == 5
 
@@ -150,6 +155,26 @@ def test_what_does_not_fit_is_refused_with_the_arithmetic() -> None:
         "= 2.9 GiB > 1 GiB of memory.max",
         "lower workers or worker_memory or memory_bytes, or give the server more memory",
     ]
+
+
+def test_workers_for_films_that_do_not_fit_are_refused_with_the_arithmetic() -> None:
+    settings = Settings(moving={"workers": 3, "worker_memory": "400MiB"}, workers=1, worker_memory="160MiB")
+    with pytest.raises(BudgetError) as caught:
+        plan_budget(settings, Machine(2, GIB, memory_from="memory.max"))
+    assert str(caught.value).splitlines() == [
+        "the memory does not suffice:",
+        "workers (1 + 1 for drawings) x 160 MiB = 320 MiB",
+        "+ 3 for films and sounds x 400 MiB = 1.2 GiB",
+        "+ memory cache 64 MiB",
+        "+ front 150 MiB",
+        "= 1.7 GiB > 1 GiB of memory.max",
+        "lower workers or worker_memory or moving.workers or moving.worker_memory, or give the server more memory",
+    ]
+
+
+def test_films_make_room_for_pictures_that_are_configured() -> None:
+    budget = plan_budget(Settings(workers=2, worker_memory="250MiB"), Machine(2, GIB))
+    assert (budget.workers, budget.movers) == (2, 0)
 
 
 def test_a_machine_that_is_too_small_is_refused_by_the_defaults_too() -> None:

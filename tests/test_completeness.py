@@ -15,6 +15,7 @@ from proxy.errors import INTERNAL_CODE, TABLE, code, row
 from proxy.metrics import METRICS, STORE, Metrics
 from proxy.settings import Freshness, Key, Mount, Policy, Rates, Remote, SettingInfo, Settings, every_setting
 from proxy.settings import Limits as LimitSettings
+from proxy.settings.moving import Moving
 from proxy.settings.purging import Hook, Token
 from proxy.site import RELOADED
 from proxy.stats import Stats
@@ -139,6 +140,7 @@ RECEIVERS: dict[type, set[str]] = {
     Token: {"token"},
     Hook: {"hook"},
     Rates: {"rates"},
+    Moving: {"said", "settings.moving"},
 }
 """What values of each table are called where they are used."""
 ONLY_SHOWN = ("proxy/settings/", "proxy/doctor/", "proxy/greeting.py")
@@ -186,6 +188,7 @@ def place(info: SettingInfo) -> tuple[type, str]:
         "remote": Remote,
         "limits": LimitSettings,
         "freshness": Freshness,
+        "moving": Moving,
     }
     return within[path], name
 

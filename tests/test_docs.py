@@ -269,7 +269,9 @@ def test_the_table_of_memory_is_that_of_the_budget() -> None:
         for heading, cell in zip(table.header[1:], cells, strict=True):
             machine = Machine(float(heading.split()[0]), int(amount) << {"MiB": 20, "GiB": 30}[unit])
             budget = plan_budget(load({}, None, {}), machine)
-            assert [int(number) for number in re.findall(r"\d+", cell)] == [budget.workers, budget.worker_memory >> 20]
+            films = [budget.movers, budget.mover_memory >> 20] if budget.movers else []
+            said = [int(number) for number in re.findall(r"\d+", cell)]
+            assert said == [budget.workers, budget.worker_memory >> 20, *films]
 
 
 def test_every_file_that_a_table_of_rooms_names_is_there() -> None:

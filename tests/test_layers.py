@@ -31,8 +31,9 @@ RULES: dict[str, set[str]] = {
         "proxy.settings", "proxy.stores",
     },
     "proxy.machinery": {  # another
-        "structlog", "proxy.budget", "proxy.flights", "proxy.metrics", "proxy.refinement", "proxy.rendering",
-        "proxy.rendition", "proxy.settings", "proxy.stores", "proxy.together", "proxy.workers",
+        "structlog", "proxy.budget", "proxy.films", "proxy.flights", "proxy.metrics", "proxy.refinement",
+        "proxy.rendering", "proxy.rendition", "proxy.settings", "proxy.stores", "proxy.together", "proxy.transcoding",
+        "proxy.workers",
     },
     "proxy.forgetting": {  # another
         "proxy.coordination", "proxy.handlers.tokens", "proxy.metrics", "proxy.purging", "proxy.recent",
@@ -89,9 +90,10 @@ RULES: dict[str, set[str]] = {
     "proxy.answer": {"proxy.caching", "proxy.stores"},
     "proxy.streaming": {"proxy.answer", "proxy.reading", "proxy.rendition", "transforms"},
     "proxy.delivery": {
-        "proxy.answer", "proxy.caching", "proxy.clients", "proxy.failures", "proxy.flights", "proxy.herd",
-        "proxy.negotiation", "proxy.passing", "proxy.pressure", "proxy.reading", "proxy.record",
+        "proxy.answer", "proxy.caching", "proxy.clients", "proxy.failures", "proxy.films", "proxy.flights",
+        "proxy.herd", "proxy.negotiation", "proxy.passing", "proxy.pressure", "proxy.reading", "proxy.record",
         "proxy.records", "proxy.rendering", "proxy.rendition", "proxy.sources", "proxy.stores", "proxy.tags",
+        "proxy.transcoding",
         "transforms",
     },
     "proxy.pressure": {
@@ -99,9 +101,14 @@ RULES: dict[str, set[str]] = {
         "transforms",
     },
     "proxy.shrunk": {"structlog", "proxy.failures", "proxy.stats", "transforms"},
+    "proxy.films": {"proxy.rendition", "proxy.workers", "transforms"},
+    "proxy.transcoding": {
+        "proxy.answer", "proxy.caching", "proxy.failures", "proxy.films", "proxy.rendition", "proxy.stores",
+        "transforms",
+    },
     "proxy.rendering": {
-        "proxy.failures", "proxy.lending", "proxy.rendition", "proxy.shrunk", "proxy.sources", "proxy.stores",
-        "proxy.workers", "transforms",
+        "proxy.failures", "proxy.films", "proxy.lending", "proxy.rendition", "proxy.shrunk", "proxy.sources",
+        "proxy.stores", "proxy.workers", "transforms",
     },
     "proxy.rendition": {
         "proxy.failures", "proxy.negotiation", "proxy.reading", "proxy.record", "proxy.sources", "proxy.tags",

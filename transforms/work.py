@@ -20,6 +20,7 @@ from transforms.plan import Plan
 from transforms.probe import probe
 from transforms.render import render
 from transforms.shrunk import Shrunk
+from transforms.transcodes.transcode import Places, transcode
 from transforms.video import jobs
 from transforms.video.covers import as_picture
 from transforms.video.describe import recording
@@ -92,7 +93,30 @@ def _sound(job: Mapping[str, Any], aside: Aside) -> Made:
     return facts, made.path
 
 
+def _film(job: Mapping[str, Any], aside: Aside) -> Made:
+    focus = job.get("focus")
+    places = Places(
+        finished=job["scratch"] / "film",
+        growing=aside.path if job["grow"] else None,
+        begun=lambda: aside.announce({}) if job["grow"] else None,
+        told=aside.progress if job["grow"] else lambda _: None,
+    )
+    film = transcode(
+        path_of(job),
+        Header.from_dict(job["header"]),
+        Plan.read(job["plan"]),
+        job["format"],
+        Limits(**job["limits"]),
+        job["most"],
+        places,
+        focus=(focus[0], focus[1]) if focus else None,
+        threads=job["threads"],
+    )
+    return vars(film), places.finished
+
+
 _ENCODERS: dict[str, Callable[[Mapping[str, Any], Aside], Made]] = {
+    "motion": _film,
     "sound": _sound,
 }
 """By what the result is."""

@@ -27,12 +27,18 @@ from transforms.elsewhere import Ask, PartedPath, Unreached
 from transforms.errors import Refusal
 
 
+def _untold(share: float) -> None:
+    """What nobody asked for."""
+
+
 class Aside(NamedTuple):
     """A place for a file beside the result, which others may use before the result is there."""
 
     path: Path
     announce: Callable[[dict[str, Any]], None]
-    """Told, once and when the file is whole, what JSON values say of it."""
+    """Told once, when the file is there, what JSON values say of it; a film's grows while the work goes on."""
+    progress: Callable[[float], None] = _untold
+    """Told now and then how much of the work is done, from 0 to 1."""
 
 
 Perform = Callable[[dict[str, Any], Path, Aside], tuple[dict[str, Any], bytes | Path]]
@@ -169,11 +175,14 @@ def _answer(order: Mapping[str, Any], perform: Perform, scratch: Path, largest_b
     def announce(facts: dict[str, Any]) -> None:
         sock.sendall(frame({"id": order["id"], "aside": facts}))
 
+    def progress(share: float) -> None:
+        sock.sendall(frame({"id": order["id"], "progress": share}))
+
     def measured() -> dict[str, Any]:
         return {"id": order["id"], "cpu": time.process_time() - before, **_memory(), **_state(order["job"])}
 
     try:
-        meta, body = perform(order["job"], scratch, Aside(aside_of(Path(order["result"])), announce))
+        meta, body = perform(order["job"], scratch, Aside(aside_of(Path(order["result"])), announce, progress))
         where, inline = _put(body, Path(order["result"]), largest_body)
         return frame({"meta": meta, **where, **measured()}, inline)
     except MemoryError:

@@ -16,4 +16,4 @@ FILMS: Mapping[str, Sequence[Trial]] = {
 }
 
 if __name__ == "__main__":
-    raise SystemExit(run("python -m bench.films", __doc__ or "", FILMS, ROOT / "docs" / "films.md"))
+    raise SystemExit(run("python -m bench.films", __doc__ or "", FILMS, ROOT / "docs" / "film-costs.md"))

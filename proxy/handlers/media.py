@@ -22,6 +22,7 @@ from proxy.log import request_id
 from proxy.metrics import Metrics
 from proxy.negotiation import VARY, Bucket, bucket
 from proxy.recent import RecentAnswers
+from proxy.stores.growing import Growing, Unfinished
 from proxy.stores.result import FileBody
 from proxy.tracing import Off, Span, Tracing
 from proxy.wire import Headers, Manners, Message, is_text, message
@@ -30,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 METHODS = ("GET", "HEAD")
 ALLOWED = b"GET, HEAD, OPTIONS"
-MISSES = ("made", "shared")
+MISSES = ("made", "shared", "growing")
 
 _IN_VIA = re.compile(rb"(?:^|[\s,])(?:[A-Za-z]+/)?[0-9.]+ darkroom *(?:$|,)")
 """The mark that requests for originals bear (RFC 9110, 7.6.3)."""
@@ -143,7 +144,10 @@ class Media:
         inside = self.visitors.inside(scope, fields)
         generation, manners, started = self.recent.generation, self.manners, time.perf_counter()
         since, client = fields.get(b"if-modified-since"), scope.get(CLIENT, "")
-        answer = await self.delivery.answer(Ask(path, accept, fields.get(b"if-none-match"), since, inside, client))
+        head = scope.get("method") == "HEAD"
+        answer = await self.delivery.answer(
+            Ask(path, accept, fields.get(b"if-none-match"), since, head=head, inside=inside, client=client)
+        )
         if inside:
             answer = replace(answer, timings={**answer.timings, "total": time.perf_counter() - started})
         if self.delivered and answer.tags and answer.lifetime.seconds:
@@ -215,21 +219,25 @@ async def _send(receive: Receive, send: Send, sent: Message, method: str, identi
     if method == "HEAD":
         await send({"type": "http.response.body", "body": b""})
         return 0
-    if isinstance(sent.body, FileBody):
-        # Nothing else says that the client is gone: what is sent then is dropped without a word.
-        leaving, size = asyncio.create_task(_left(receive)), 0
-        try:
-            async for block in sent.body.blocks(sent.start, sent.stop):
-                if leaving.done():
-                    return size
-                await send({"type": "http.response.body", "body": block, "more_body": True})
-                size += len(block)
-        finally:
-            leaving.cancel()
-        await send({"type": "http.response.body", "body": b""})
-    else:
+    if isinstance(sent.body, bytes):
         await send({"type": "http.response.body", "body": sent.body[sent.start : sent.stop]})
-    return sent.stop - sent.start
+        return sent.stop - sent.start
+    # Nothing else says that the client is gone: what is sent then is dropped without a word.
+    leaving, size = asyncio.create_task(_left(receive)), 0
+    blocks = sent.body.blocks() if isinstance(sent.body, Growing) else sent.body.blocks(sent.start, sent.stop)
+    try:
+        async for block in blocks:
+            if leaving.done():
+                return size
+            await send({"type": "http.response.body", "body": block, "more_body": True})
+            size += len(block)
+    except Unfinished:
+        return size  # without its end, which the server makes known by closing the connection
+    finally:
+        leaving.cancel()
+    if not leaving.done():
+        await send({"type": "http.response.body", "body": b""})
+    return size
 
 
 async def _left(receive: Receive) -> None:

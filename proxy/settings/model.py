@@ -14,6 +14,7 @@ from proxy.settings.declare import Table, setting
 from proxy.settings.edge import AccelPath
 from proxy.settings.limits import Limits
 from proxy.settings.mounts import Keys, Mounts, Offer, Presets, Remote
+from proxy.settings.moving import Moving
 from proxy.settings.origins import said
 from proxy.settings.purging import Addresses, FieldName, Hooks, Tokens
 from proxy.settings.tiers import LARGEST_BODY, RedisURL, Tier, Tiers
@@ -147,6 +148,7 @@ class Settings(BaseSettings):
     deadline_moving: Seconds = setting(
         120, "Longest work on one film or sound, or a part of one.", unit="seconds", gt=0
     )
+    moving: Moving = setting(Moving(), "Who works on films and sounds, and how much work one film may be.")
     queue_seconds: Seconds = setting(5, "Longest wait for a worker.", unit="seconds")
     recycle_rss: Bytes = setting("256MiB", "Memory at which an idle worker is replaced.", unit="bytes", ge=64 << 20)
     recycle_jobs: Whole = setting(2000, "Pictures after which a worker is replaced.", unit="pictures", gt=0)

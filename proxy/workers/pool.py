@@ -262,7 +262,7 @@ class Pool:
         outcome: Reply | Refusal
         try:
             async with asyncio.timeout(ticket.finish_by - started):
-                header, body = await worker.ask(ticket.order(), ticket.original, ticket.put_aside, ticket.answer)
+                header, body = await worker.ask(ticket.order(), ticket.original, ticket.hear, ticket.answer)
             outcome, rss = ticket.read(header, body, time.monotonic() - started, worker.base)
             outcome = ticket.unreached or outcome  # whatever it has made of what did not come
             self._done += 1

@@ -15,6 +15,8 @@ from typing import Any
 from transforms.worker import OUT_OF_MEMORY, PREFIX, empty
 
 LARGEST_HEADER = 1024 * 1024
+MEANWHILE = {"aside", "progress"}
+"""What a worker says of before it is done."""
 AT_ONCE = 96 * 1024  # bytes that are read of a socket: most replies whole
 
 # What the kernel's memory killer and people send. Everything else that ends a worker, its own work has done.
@@ -39,7 +41,8 @@ def worker_environment(front: Mapping[str, str], allocators: Sequence[Path] = JE
     passed = {name: value for name, value in front.items() if name in PASSED_ON or name.startswith(PASSED_ON_FAMILIES)}
     jemalloc = next((path for path in allocators if path.exists()), None)
     tuning = {"MALLOC_ARENA_MAX": "2"} if jemalloc is None else {"LD_PRELOAD": str(jemalloc), "MALLOC_CONF": DECAY}
-    return {**passed, "VIPS_CONCURRENCY": "1", "OPENBLAS_NUM_THREADS": "1", **tuning}
+    # One encoder would tell of each film that it makes.
+    return {**passed, "VIPS_CONCURRENCY": "1", "OPENBLAS_NUM_THREADS": "1", "SVT_LOG": "1", **tuning}
 
 
 class WorkerEnded(Exception):
@@ -139,7 +142,7 @@ class Worker:
                 header, body = await self._receive()
                 if "need" in header:
                     await self._tell(await answered(header))
-                elif "aside" in header:
+                elif MEANWHILE & header.keys():
                     heard(header)
                 else:
                     return header, body

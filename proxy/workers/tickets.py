@@ -39,6 +39,7 @@ class Job:
     `late` is what more goes into the payload, asked for when the work begins. `aside` takes the file that a worker
     leaves beside the result before that is done: what it says of it, and an open descriptor; it has no name any more.
     With `parts` the original's file has holes: the worker asks for what it reads, and waiting for it counts as working.
+    A film's is told of when it begins, and grows; `progress` is told how much of the work is done, from 0 to 1.
     When `run` is cancelled, a job that waits leaves the line; one that runs is left to finish, which mostly costs less
     than a new process, and its result is dropped; `stop_if_unwanted` ends the worker instead.
     """
@@ -55,6 +56,7 @@ class Job:
     late: Callable[[], Mapping[str, object]] | None = None
     aside: Callable[[Mapping[str, Any], int], None] | None = None
     parts: Parts | None = None
+    progress: Callable[[float], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,15 @@ class Ticket:
                 return frame({"there": there})
         raise WorkerLied("that it needs what it cannot need")
 
-    def put_aside(self, header: Mapping[str, Any]) -> None:
+    def hear(self, header: Mapping[str, Any]) -> None:
+        """Pass on what a worker says before it is done; raises WorkerLied where that cannot be."""
+        match header:
+            case {"id": self.number, "progress": int() | float() as share} if 0 <= share <= 1 and self.job.progress:
+                self.job.progress(float(share))
+            case _:
+                self._put_aside(header)
+
+    def _put_aside(self, header: Mapping[str, Any]) -> None:
         """Pass on a file that the worker has left beside the result; raises WorkerLied where that cannot be."""
         facts, take = header.get("aside"), self.job.aside
         if header.get("id") != self.number or not isinstance(facts, dict) or take is None or self.told:

@@ -6,7 +6,7 @@ from typing import Any, Self
 from transforms.formats import FORMATS, Medium
 
 # EXIF orientations whose picture lies on its side.
-_SIDEWAYS = frozenset({5, 6, 7, 8})
+SIDEWAYS = frozenset({5, 6, 7, 8})
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Header:
     @property
     def upright(self) -> tuple[int, int]:
         """Width and height as shown."""
-        return (self.height, self.width) if self.orientation in _SIDEWAYS else (self.width, self.height)
+        return (self.height, self.width) if self.orientation in SIDEWAYS else (self.width, self.height)
 
     @property
     def pixels(self) -> int:

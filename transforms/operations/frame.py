@@ -117,6 +117,7 @@ class Opacity(Operation, name="o"):
 class Background(Operation, name="b"):
     """Fill what is transparent: the picture's own, the canvas of a pad, round corners, a turned picture's corners."""
 
+    media = ("picture", "motion")
     example = "c_pad,w_300,h_300,b_black"
     colour: Colour = param(ColourName(), "the colour behind the picture", whole=True)
 
