@@ -100,7 +100,8 @@ def resolve(
     sizes = tuple(plan.measure(upright)) or (upright,)
     row = FORMATS.get(choice.format)
     bounds.limits.check_original(header, moving=row is not None and row.animation and not plan.loading.page)
-    if plan.saving.format not in DESCRIPTIONS:
+    # A description has no size, and a stream has many: those that are too large are left out of it.
+    if result_of(choice.format) not in ("facts", "stream"):
         for size in sizes:
             bounds.limits.check_result(*size)
         wanted.policy.check_size(sizes[-1])
