@@ -76,6 +76,42 @@ def pools_of(settings: Settings, budget: Budget, metrics: Metrics, reserve: int)
     }
 
 
+def streams_of(
+    settings: Settings,
+    renderer: Renderer,
+    pool: Pool,
+    store: TieredStore,
+    flights: Flights,
+    share: Callable[..., Awaitable[tuple[Result, bool]]],
+    metrics: Metrics,
+    told: Callable[[Part, Cost, Reply, int], None],
+    **answering: Any,
+) -> Streams:
+    """What answers for streams; `answering` is what it has in common with the delivery."""
+    studio = Studio(pool, opened, renderer.limits, settings.deadline_moving)
+    # Work on a film takes its time on another machine too.
+    together = partial(share, patience=settings.deadline_moving)
+    parts = Parts(store, flights, together, studio, told)
+    ahead = Ahead(parts.ahead, pool.at_leisure, max(1, pool.stats().size - 1), partial(metrics.count, counted.AHEAD))
+    return Streams(
+        Plans(store, flights, together, studio, tuple(sorted(RECIPES, reverse=True))),
+        parts,
+        ahead,
+        NoStoryboards(),
+        guarded=settings.behind_nginx,
+        **answering,
+    )
+
+
+def ladders_of(settings: Settings) -> dict[str, dict[str, Any]]:
+    """The rungs of streams by name, as jobs want them: those of the settings, and those that are always there."""
+    own = {
+        name: Ladder(tuple(Step(step.side, step.bits) for step in ladder.steps), ladder.most, ladder.remux)
+        for name, ladder in settings.ladders.items()
+    }
+    return {name: ladder.to_dict() for name, ladder in {**LADDERS, **own}.items()}
+
+
 def scratch_of(settings: Settings) -> Path:
     """Where workers put results: beside the cache, which then takes them over by a rename, if that can be written."""
     if settings.cache is not None:

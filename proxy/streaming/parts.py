@@ -14,7 +14,7 @@ from proxy.streaming.studio import Studio
 from proxy.tags import original_tags
 from proxy.workers.pool import BEHIND, Reply
 from transforms.limits import Cost
-from transforms.video.costs import segment
+from transforms.video.stream_costs import segment
 
 
 def _at_once() -> None:
@@ -73,7 +73,7 @@ class Parts:
         self, part: Part, tags: Collection[str], rank: int = 0, begins: Callable[[], None] = _at_once
     ) -> Result:
         kept, rung = part.kept, part.rung
-        cost = segment(kept.plan, rung, part.place)
+        cost = segment(kept.plan, rung, kept.header, part.seconds)
         reply = await self.studio.do(
             part.mounted,
             kept.version,

@@ -15,7 +15,7 @@ from proxy.stores.result import Result, Store
 from proxy.streaming.kept import Kept, key_by_id, key_by_source
 from proxy.streaming.studio import Studio
 from proxy.tags import original_tags
-from transforms.video.costs import planning
+from transforms.video.stream_costs import planning
 from transforms.video.stream_plan import StreamPlan
 
 log = structlog.get_logger(__name__)
