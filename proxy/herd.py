@@ -58,11 +58,12 @@ class Herd:
     async def share(self, key: str, make: Make, patience: float | None = None) -> tuple[Result, bool]:
         """What `make` returns or raises, or what another front has made, and whether it was made here.
 
-        `patience` is seconds after which who waits for others does it himself, where that is not what is usual.
+        `patience` is seconds after which who waits for others does it himself, where that is not what is usual. What
+        takes longer to make may take longer to arrive as well.
         """
         answer: asyncio.Future[tuple[Result, bool]] = asyncio.get_running_loop().create_future()
         # The answer does not wait until others have it too.
-        task = asyncio.create_task(self._work(key, make, answer, self._patience if patience is None else patience))
+        task = asyncio.create_task(self._work(key, make, answer, patience))
         self._working.add(task)
         task.add_done_callback(self._working.discard)
         return await answer
@@ -76,12 +77,13 @@ class Herd:
             await asyncio.wait(tasks)
 
     async def _work(
-        self, key: str, make: Make, answer: "asyncio.Future[tuple[Result, bool]]", patience: float
+        self, key: str, make: Make, answer: "asyncio.Future[tuple[Result, bool]]", patience: float | None
     ) -> None:
         asked = self._clock()
+        giving = GIVING if patience is None else max(GIVING, patience / 10)
         try:
             async with AsyncExitStack() as stack:
-                ours = await self._ours(stack, key, patience)
+                ours = await self._ours(stack, key, self._patience if patience is None else patience)
                 # After a wait there may be something even where nobody was heard to finish.
                 waited = not ours or self._clock() - asked > SOON
                 if waited and (taken := await self._exchange.take(key)):
@@ -94,7 +96,7 @@ class Herd:
                 _tell(answer, made, True)
                 if ours:
                     with suppress(TimeoutError):
-                        async with asyncio.timeout(GIVING):
+                        async with asyncio.timeout(giving):
                             await self._exchange.give(key, made)
         except asyncio.CancelledError:
             answer.cancel()

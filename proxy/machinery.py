@@ -3,25 +3,37 @@
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 
+from proxy import metrics as counted
 from proxy.budget import Budget
 from proxy.flights import Flights
 from proxy.metrics import Metrics
 from proxy.refinement import Refinement
-from proxy.rendering import Renderer
+from proxy.rendering import Renderer, opened
 from proxy.rendition import Rendition
 from proxy.settings import Settings
 from proxy.stores.disk import DiskStore
 from proxy.stores.memory import MemoryStore
 from proxy.stores.result import Result, Store
 from proxy.stores.tiered import TieredStore
+from proxy.streaming.ahead import Ahead
+from proxy.streaming.part import Part
+from proxy.streaming.parts import Parts
+from proxy.streaming.plans import Plans
+from proxy.streaming.streams import NoStoryboards, Streams
+from proxy.streaming.studio import Studio
 from proxy.together import Together
 from proxy.workers.poison import PoisonList
-from proxy.workers.pool import BEHIND, Pool
+from proxy.workers.pool import BEHIND, Pool, Reply
+from transforms.limits import Cost
+from transforms.video.ladders import LADDERS, Ladder, Step
+from transforms.video.recipes import RECIPES
 
 log = structlog.get_logger(__name__)
 

@@ -18,7 +18,7 @@ from transforms.formats import FORMATS, by_extension
 from transforms.headers import Header
 from transforms.limits import Limits
 from transforms.operation import Size, joined
-from transforms.operations.output import DESCRIPTIONS, DRAWN, STREAMS, Attachment, Fallback, Format, result_of
+from transforms.operations.output import DRAWN, STREAMS, Attachment, Fallback, Format, result_of
 from transforms.plan import Plan
 
 Point = tuple[float, float]

@@ -11,17 +11,17 @@ from proxy.clients.rates import Limiter
 from proxy.failures import NoSuchOriginal, NoSuchPlan, NoSuchRendition, OriginalGone
 from proxy.reading import Wanted
 from proxy.rendering import OriginalChanged
-from proxy.rendition import Rendition, content_tag
+from proxy.rendition import Rendition
 from proxy.streaming.ahead import Ahead
 from proxy.streaming.kept import Kept, id_of, named
 from proxy.streaming.leaf import Leaf
 from proxy.streaming.part import Part
 from proxy.streaming.parts import Parts
-from proxy.streaming.permitted import permitted
+from proxy.streaming.permitted import check_whole, permitted
 from proxy.streaming.plans import Plans
 from proxy.tags import Purged
 from signing import is_leaf
-from transforms.errors import InvalidOption, Refusal
+from transforms.errors import InvalidOption, NotSupported, Refusal
 from transforms.operations.output import STREAMS
 from transforms.video import dash, hls
 
@@ -41,6 +41,13 @@ class Storyboards(Protocol):
     """The cues and sheets of `f_vtt`."""
 
     async def answer(self, ask: Ask, wanted: Wanted, base: Rendition) -> Answer: ...
+
+
+class NoStoryboards:
+    """Storyboards that are not drawn yet."""
+
+    async def answer(self, ask: Ask, wanted: Wanted, base: Rendition) -> Answer:
+        raise NotSupported("storyboards are not made yet", part="f_vtt")
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,9 @@ class Streams:
         `look` makes concrete what is wanted of the original as it is now. Raises OriginalChanged and Refusals.
         """
         form, name = str(wanted.plan.saving.format), wanted.address.name
+        if form != "vtt":
+            check_whole(wanted)
+            self._ladder(wanted)
         if name is None:
             await look()
             return self._first(ask, wanted, form)
@@ -144,7 +154,7 @@ class Streams:
                 raise OriginalGone("the original that this stream was planned for was replaced") from None
             outcome = "made" if led else "shared"
             timings = {name: float(str(result.meta[name])) for name in ("queue",) if name in result.meta}
-        tag = content_tag(result)
+        tag = result.etag
         # Text goes out compressed too, and two different bodies never share a strong tag.
         answer = replace(answer, etag=f"W/{tag}" if part.form == "vtt" else tag, outcome=outcome or result.tier)
         if not_modified(answer.etag, None, ask.if_none_match, None):
@@ -173,5 +183,7 @@ class Streams:
     def _ladder(self, wanted: Wanted) -> Mapping[str, Any]:
         name = wanted.plan.saving.ladder
         if (ladder := self.ladders(name)) is None:
-            raise InvalidOption(f"there is no ladder {name}", part=f"sp_{name}", expected="auto, or one of the settings")
+            raise InvalidOption(
+                f"there is no ladder {name}", part=f"sp_{name}", expected="auto, or one of the settings"
+            )
         return ladder
