@@ -23,6 +23,7 @@ from proxy.stores.memory import MemoryStore
 from proxy.stores.result import Result, Store
 from proxy.stores.tiered import TieredStore
 from proxy.streaming.ahead import Ahead
+from proxy.streaming.beside import Sidecars
 from proxy.streaming.part import Part
 from proxy.streaming.parts import Parts
 from proxy.streaming.plans import Plans
@@ -106,7 +107,7 @@ def streams_of(
     parts = Parts(store, flights, together, studio, told)
     ahead = Ahead(parts.ahead, pool.at_leisure, max(1, pool.stats().size - 1), partial(metrics.count, counted.AHEAD))
     return Streams(
-        Plans(store, flights, together, studio, tuple(sorted(RECIPES, reverse=True))),
+        Plans(store, flights, together, studio, Sidecars(), tuple(sorted(RECIPES, reverse=True))),
         parts,
         ahead,
         NoStoryboards(),
