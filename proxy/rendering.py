@@ -230,7 +230,7 @@ class Renderer:
             "limits": _fields(self.limits(rendition.mounted.name)),
         }
         if rendition.format == "json":
-            return {"do": "describe", "gps": rendition.gps, **common}
+            return {"do": "describe", "gps": rendition.gps, "plan": str(rendition.plan), **common}
         moving = rendition.format in MOVING
         return {
             "do": "encode" if moving else "render",

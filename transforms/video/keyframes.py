@@ -34,17 +34,17 @@ class Listed(NamedTuple):
     """Where the last packet that is listed ends in the file."""
 
 
-def shown(packet: Packet[Any]) -> int | None:
+def shown(packet: "Packet[Any]") -> int | None:
     """When a packet is shown, on the clock of its stream; AVI says only when it is decoded."""
     return packet.dts if packet.pts is None else packet.pts
 
 
-def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any]]:
+def packets(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[Any]]":
     """The packets from where the container stands, without the empty one at the end."""
     return (packet for packet in container.demux(stream) if packet.size and shown(packet) is not None)
 
 
-def listed(container: InputContainer, stream: VideoStream, kind: str, first: Packet[Any], size: int) -> Listed:
+def listed(container: InputContainer, stream: VideoStream, kind: str, first: "Packet[Any]", size: int) -> Listed:
     """The keyframes of the container's index; `first` is the first keyframe, `size` that of the file in bytes."""
     shift = 0
     if kind in BY_DECODING and first.pts is not None and first.dts is not None:
@@ -71,6 +71,13 @@ def places(keys: Sequence[int]) -> tuple[int, ...]:
     return tuple(rest[::-step][:_TRIED])
 
 
+def near(base: Fraction) -> int:
+    """Ticks in a millisecond, at least one: by so much an index may be off, which has times of decoding that are
+    rounded each for itself.
+    """
+    return max(1, round(Fraction(1, 1000) / base))
+
+
 class Tried(NamedTuple):
     """What keyframes turned out to be."""
 
@@ -87,6 +94,7 @@ def tried(container: InputContainer, stream: VideoStream, keys: Sequence[int]) -
             other = next((packet for packet in islice(packets(container, stream), _SOUGHT) if packet.is_keyframe), None)
             is_open = other is not None and min(_behind(container, stream), default=key) < (shown(other) or 0)
             return Tried(is_open, vague=True)
+        key = shown(found) or 0
         times = _behind(container, stream)
         if min(times, default=key) < key:
             return Tried(open=True)
@@ -101,19 +109,20 @@ def _behind(container: InputContainer, stream: VideoStream) -> list[int]:
     return [shown(packet) or 0 for packet in takewhile(lambda packet: not packet.is_keyframe, following)]
 
 
-def until_key(container: InputContainer, stream: VideoStream, key: int) -> Packet[Any] | None:
-    """Go to the keyframe that is shown at `key` and return its packet; None where it is not.
+def until_key(container: InputContainer, stream: VideoStream, key: int) -> "Packet[Any] | None":
+    """Go to the keyframe that is shown at `key`, give or take `near`, and return its packet; None where it is not.
 
     Containers look for when packets are decoded, so that the first place may lie behind it.
     """
     base = stream.time_base or Fraction(1)
+    allowed = near(base)
     for back in _STEPS_BACK:
         container.seek(key - round(back / base), stream=stream)
         first = True
         for packet in islice(packets(container, stream), _SOUGHT):
             if not packet.is_keyframe:
                 continue
-            if shown(packet) == key:
+            if abs((shown(packet) or 0) - key) <= allowed:
                 return packet
             if (shown(packet) or 0) > key:
                 break
@@ -143,7 +152,7 @@ def end(container: InputContainer, stream: VideoStream, found: Listed, size: int
     return None if last < 0 else last
 
 
-def _lasting(packet: Packet[Any], base: Fraction, step: Fraction) -> Fraction:
+def _lasting(packet: "Packet[Any]", base: Fraction, step: Fraction) -> Fraction:
     """Seconds of the last frame: unless it stays for long, that of any, whatever containers make of the last one."""
     own = (packet.duration or 0) * base
     return own if own >= step * _LONG else step

@@ -43,7 +43,7 @@ def read(path: Path, kind: str, limits: Limits) -> Index:
 
 
 class _Beginning(NamedTuple):
-    packets: list[Packet[Any]]
+    packets: "list[Packet[Any]]"
     """From the first keyframe on."""
     frame: VideoFrame
 
@@ -54,7 +54,7 @@ def codec_of(stream: Any) -> str:
     return "" if context is None else _CODECS.get(context.name, context.name)
 
 
-def bounded(stream: VideoStream, limits: Limits) -> VideoStream:
+def bounded(stream: Any, limits: Limits) -> Any:
     """The stream with a decoder that refuses frames of more pixels than are allowed."""
     stream.codec_context.options = {"max_pixels": str(round(limits.video_megapixels * 1_000_000))}
     return stream
