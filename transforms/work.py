@@ -1,4 +1,4 @@
-"""What a worker does with a job: render, describe or probe one original."""
+"""What a worker does with a job: render, describe or probe one original, plan a stream of it or make a part of one."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -17,6 +17,7 @@ from transforms.plan import Plan
 from transforms.probe import probe
 from transforms.render import render
 from transforms.shrunk import Shrunk
+from transforms.video import jobs
 from transforms.video.covers import as_picture
 from transforms.video.describe import recording
 from transforms.worker import Aside
@@ -82,8 +83,18 @@ def _probe(job: Mapping[str, Any], aside: Aside) -> Made:
     return {"header": probe(Path(job["path"]), limits=limits).to_dict()}, b""
 
 
+def _plan(job: Mapping[str, Any], aside: Aside) -> Made:
+    return jobs.plan(job)
+
+
+def _part(job: Mapping[str, Any], aside: Aside) -> Made:
+    return jobs.stream_part(job)
+
+
 _KINDS: dict[str, Callable[[Mapping[str, Any], Aside], Made]] = {
     "render": _render,
     "describe": _describe,
     "probe": _probe,
+    "plan": _plan,
+    "part": _part,
 }
