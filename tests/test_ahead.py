@@ -13,6 +13,7 @@ from proxy.stores.result import Result
 from proxy.streaming.ahead import Ahead
 from proxy.streaming.kept import Kept
 from proxy.streaming.part import Part
+from tests.serving import wait_until
 from transforms.headers import Header
 from transforms.video.stream_plan import Rung, StreamPlan
 
@@ -55,9 +56,7 @@ def part(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Part]:
 
 
 async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
-        while not true():
-            await asyncio.sleep(0.01)
+    await asyncio.to_thread(wait_until, true)
 
 
 async def test_the_next_two_are_made_one_after_the_other(part: Callable[[int], Part]) -> None:

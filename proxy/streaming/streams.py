@@ -9,8 +9,8 @@ from proxy.answer import Answer, Ask
 from proxy.caching import REDIRECT, Freshness, Lifetime, lifetime, not_modified
 from proxy.clients.rates import Limiter
 from proxy.failures import NoSuchOriginal, NoSuchPlan, NoSuchRendition, OriginalGone
+from proxy.lending import OriginalChanged
 from proxy.reading import Wanted
-from proxy.rendering import OriginalChanged
 from proxy.rendition import Rendition
 from proxy.streaming.ahead import Ahead
 from proxy.streaming.kept import WORDS, Kept, id_of, named
