@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from signing import new_secret
 from tests import clips
 from tests.seaweed import Seaweed
 from tests.serving import Reply, Server, environment, serving
 from tests.test_served_from_elsewhere import bucket, put
 
+SECRET = new_secret()
 HERE = Path(__file__).parent.parent
 SECONDS, RATE, KEY = 9, 10, 10
 PADDING = 6 << 20
@@ -112,7 +114,7 @@ def test_a_film_that_is_damaged_is_told_of_and_no_more(server: Server) -> None:
 def warm(*arguments: object, **settings: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "proxy", "warm", *map(str, arguments)],
-        env=environment(workers=2, unsigned=True, ladders=LADDERS, **settings) | {"COLUMNS": "200"},
+        env=environment(**{"workers": 2, "unsigned": True, "ladders": LADDERS, **settings}) | {"COLUMNS": "200"},
         capture_output=True,
         text=True,
         timeout=120,
@@ -122,10 +124,10 @@ def warm(*arguments: object, **settings: object) -> subprocess.CompletedProcess[
 
 
 def test_a_stream_is_made_ready_with_all_its_parts(films: Path, tmp_path: Path) -> None:
-    url = "/f_hls,sp_small/film.mp4"
-    first = warm(films, "--hls", url, "--segments", 1, cache=str(tmp_path / "cache"))
+    url, common = "/f_hls,sp_small/film.mp4", {"cache": str(tmp_path / "cache"), "keys": [SECRET], "unsigned": False}
+    first = warm(films, "--hls", url, "--segments", 1, **common)
     assert first.returncode == 0, first.stdout + first.stderr
-    told = warm(films, "--hls", f"https://media.example.com{url}/~master.m3u8", cache=str(tmp_path / "cache"))
+    told = warm(films, "--hls", f"https://media.example.com{url}/~master.m3u8", **common)
     assert told.returncode == 0, told.stdout + told.stderr
     assert re.search(r"made\s+[1-9]", told.stdout)
     assert re.search(r"there already\s+[1-9]", told.stdout)

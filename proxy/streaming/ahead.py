@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+import structlog
 from cachetools import LRUCache
 
 from proxy.failures import Busy, Preempted
-from proxy.lending import OriginalChanged
 from proxy.stores.result import Result
 from proxy.streaming.part import Part
-from transforms.errors import Refusal
+
+log = structlog.get_logger(__name__)
 
 REACH = 2
 """How many parts behind the one that was asked for."""
@@ -123,8 +124,10 @@ class Ahead:
 
     async def _rest(self) -> None:
         """Wait for one to end, or for a while."""
-        tasks = [making.task for making in self._making.values()] or [asyncio.create_task(asyncio.sleep(LOOK_EVERY))]
-        await asyncio.wait(tasks, timeout=LOOK_EVERY, return_when=asyncio.FIRST_COMPLETED)
+        if tasks := [making.task for making in self._making.values()]:
+            await asyncio.wait(tasks, timeout=LOOK_EVERY, return_when=asyncio.FIRST_COMPLETED)
+        else:
+            await asyncio.sleep(LOOK_EVERY)
 
     def _begin(self, key: str, wish: _Wish) -> None:
         making = self._making[key] = _Making(asyncio.create_task(self._one(key, wish)))
@@ -146,8 +149,9 @@ class Ahead:
             else:
                 self._tell("dropped")
             return None
-        except (Refusal, OriginalChanged):
-            self._tell("dropped")  # whoever asks for it is told why
+        except Exception as error:  # whoever asks for it is told why
+            log.debug("a part was not made ahead", plan=wish.part.kept.plan.id, part=wish.part.place, why=repr(error))
+            self._tell("dropped")
             return None
         if made:
             self._made[key] = True

@@ -141,7 +141,6 @@ class Streams:
         return kept
 
     async def _part(self, ask: Ask, wanted: Wanted, part: Part) -> Answer:
-        self.ahead.asked(part)
         answer = Answer(
             self._lifetime(wanted, self.freshness(wanted.mounted.name), lasting=True),
             media_type=part.media_type,
@@ -158,6 +157,7 @@ class Streams:
                 raise OriginalGone("the original that this stream was planned for was replaced") from None
             outcome = "made" if led else "shared"
             timings = {name: float(str(result.meta[name])) for name in ("queue",) if name in result.meta}
+        self.ahead.asked(part)
         tag = result.etag
         # Text goes out compressed too, and two different bodies never share a strong tag.
         answer = replace(answer, etag=f"W/{tag}" if part.form == "vtt" else tag, outcome=outcome or result.tier)
