@@ -194,6 +194,24 @@ def test_interlaced_films_are_made_whole(tmp_path: Path) -> None:
         assert not frame.interlaced_frame
 
 
+def test_colours_of_old_films_stay_in_a_stream_that_says_it_has_new_ones(tmp_path: Path) -> None:
+    """Small films that say nothing are in BT.601; segments are in BT.709, and say so."""
+    path = film(tmp_path / "a.avi", seconds=1, size=(160, 96), codec="mpeg4", options={"qscale": "2"})
+    streamed = stream(path, BOTH)
+    rung = streamed.encoded
+    frame = pictures(streamed.head(rung) + streamed.segments(rung)[0])[5]
+    assert (frame.colorspace, frame.color_range) == (1, 1)
+    with av.open(str(path)) as container:
+        original = list(container.decode(video=0))[5].reformat(rung.width, rung.height, interpolation="BILINEAR")
+    shown, expected = (
+        one.reformat(format="rgb24", src_colorspace=matrix, dst_color_range="JPEG").to_ndarray().astype(int)
+        for one, matrix in ((frame, 1), (original, 5))
+    )
+    wrong = original.reformat(format="rgb24", src_colorspace=1, dst_color_range="JPEG").to_ndarray().astype(int)
+    assert abs(shown - expected).mean() < 6
+    assert abs(shown - expected).mean() < 0.7 * abs(wrong - expected).mean()
+
+
 @pytest.mark.parametrize("transfer", [16, 18])
 def test_high_range_becomes_that_of_every_screen(tmp_path: Path, transfer: int) -> None:
     path = film(
@@ -228,6 +246,16 @@ def test_a_film_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     with pytest.raises(DamagedOriginal, match="its end is missing"):
         stream(path)
+
+
+def test_a_film_is_not_over_for_a_frame_that_is_broken(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mp4", seconds=3)
+    with av.open(str(path)) as container:
+        place = [packet.pos for packet in container.demux(video=0) if packet.size][30]
+    data = bytearray(path.read_bytes())
+    data[place + 4 : place + 60] = b"\xff" * 56
+    path.write_bytes(data)
+    _fits(stream(path, BOTH), "64", 75, steady=True)
 
 
 def test_a_film_that_becomes_another_under_its_plan_is_refused_or_made(tmp_path: Path) -> None:
