@@ -31,8 +31,6 @@ class Answer:
 
     lifetime: Lifetime
     body: bytes | FileBody | Growing = b""
-    whole: bool = True
-    """Whether all of the body is there; else nobody knows its length yet."""
     media_type: str = ""
     status: int = 200
     etag: str = ""
@@ -62,3 +60,5 @@ class Answer:
     """When the URL itself expires, in Unix seconds."""
     retry_after: int = 0
     """Seconds after which to ask again for what is only promised."""
+    whole: bool = True
+    """Whether all of the body is there; else nobody knows its length yet."""

@@ -39,8 +39,13 @@ STAGES = ("queue", "fetch", "decode", "transform", "encode")
 class Streams(Protocol):
     """Products of many files: streams and storyboards."""
 
-    async def answer(self, ask: Ask, wanted: Wanted, base: Rendition) -> Answer:
-        """The file that is asked for, or the way to the first of them. Raises Refusals."""
+    async def answer(
+        self, ask: Ask, wanted: Wanted, purged: Purged, look: Callable[[], Awaitable[Rendition]]
+    ) -> Answer:
+        """The file that is asked for, or the way to the first of them.
+
+        `look` makes concrete what is wanted of the original as it is now. Raises OriginalChanged and Refusals.
+        """
 
 
 @dataclass(frozen=True)
@@ -120,12 +125,12 @@ class Delivery:
     async def _render(self, ask: Ask, wanted: Wanted, purged: Purged) -> Answer:
         if wanted.untouched and wanted.place.originals:
             return await self._original(ask, wanted, purged)
+        if wanted.plan.saving.format in STREAMS:
+            return await self.streams.answer(ask, wanted, purged, lambda: self._looked(ask, wanted, purged))
         record, header = await self.records.header(wanted.mounted)
         rendition = self.resolved(wanted, record, header, ask.accept, purged)
         if wanted.plan.saving.redirect:
             return self._redirect(wanted, rendition)
-        if rendition.format in STREAMS:
-            return await self.streams.answer(ask, wanted, rendition)
         if rendition.format == "explain":
             return await self._explained(ask, wanted, rendition)
         key = rendition.key
@@ -174,6 +179,10 @@ class Delivery:
 
         cost = self.renderer.cost(rendition, self.grade)
         return await self.films.answer(ask.path, ask.head, rendition, promised, cost, make)
+
+    async def _looked(self, ask: Ask, wanted: Wanted, purged: Purged) -> Rendition:
+        record, header = await self.records.header(wanted.mounted)
+        return self.resolved(wanted, record, header, ask.accept, purged)
 
     async def _made(
         self, rendition: Rendition, tags: Collection[str], witness: Witness | None = None, rank: int = 0

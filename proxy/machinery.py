@@ -3,27 +3,46 @@
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 
+from proxy import metrics as counted
 from proxy.budget import Budget
 from proxy.films import Films
 from proxy.flights import Flights
+from proxy.lending import opened_version
 from proxy.metrics import Metrics
+from proxy.records import era_of
 from proxy.refinement import Refinement
 from proxy.rendering import Renderer
 from proxy.rendition import Rendition
 from proxy.settings import Settings
+from proxy.sources.mounts import Mounted
+from proxy.sources.source import Original
+from proxy.sources.source import Parts as SourceParts
 from proxy.stores.disk import DiskStore
 from proxy.stores.memory import MemoryStore
 from proxy.stores.result import Result, Store
 from proxy.stores.tiered import TieredStore
+from proxy.streaming.ahead import Ahead
+from proxy.streaming.beside import Sidecars
+from proxy.streaming.part import Part
+from proxy.streaming.parts import Parts
+from proxy.streaming.plans import Plans
+from proxy.streaming.streams import NoStoryboards, Streams
+from proxy.streaming.studio import Studio
+from proxy.tags import Purged, tags_at
 from proxy.together import Together
 from proxy.transcoding import Transcodes
 from proxy.workers.poison import PoisonList
-from proxy.workers.pool import BEHIND, Pool
+from proxy.workers.pool import BEHIND, Pool, Reply
+from transforms.limits import Cost
+from transforms.video.ladders import LADDERS, Ladder, Step
+from transforms.video.recipes import RECIPES
 
 log = structlog.get_logger(__name__)
 
@@ -98,6 +117,47 @@ def transcodes_of(settings: Settings, budget: Budget) -> Transcodes:
     """Who has each film made once. Where one worker does all, long films make room for everything else."""
     rank = 0 if budget.movers > 1 else BEHIND
     return Transcodes(settings.moving.job_seconds, settings.moving.longest_seconds, rank)
+
+
+def streams_of(
+    settings: Settings,
+    renderer: Renderer,
+    pool: Pool,
+    store: TieredStore,
+    flights: Flights,
+    share: Callable[..., Awaitable[tuple[Result, bool]]],
+    metrics: Metrics,
+    told: Callable[[Part, Cost, Reply, int], None],
+    purged: Callable[[Collection[str]], Purged],
+    **answering: Any,
+) -> Streams:
+    """What answers for streams; `answering` is what it has in common with the delivery."""
+
+    async def opened(mounted: Mounted, version: str, size: int) -> Original | SourceParts:
+        return await opened_version(mounted, version, era_of(purged(tags_at(mounted.name, mounted.key)).numbers))
+
+    studio = Studio(pool, opened, renderer.limits, settings.deadline_moving, lambda: pool.stats().idle)
+    # Work on a film takes its time on another machine too.
+    together = partial(share, patience=settings.deadline_moving)
+    parts = Parts(store, flights, together, studio, told)
+    ahead = Ahead(parts.ahead, pool.at_leisure, max(1, pool.stats().size - 1), partial(metrics.count, counted.AHEAD))
+    return Streams(
+        Plans(store, flights, together, studio, Sidecars(), tuple(sorted(RECIPES, reverse=True))),
+        parts,
+        ahead,
+        NoStoryboards(),
+        guarded=settings.behind_nginx,
+        **answering,
+    )
+
+
+def ladders_of(settings: Settings) -> dict[str, dict[str, Any]]:
+    """The rungs of streams by name, as jobs want them: those of the settings, and those that are always there."""
+    own = {
+        name: Ladder(tuple(Step(step.side, step.bits) for step in ladder.steps), ladder.most, ladder.remux)
+        for name, ladder in settings.ladders.items()
+    }
+    return {name: ladder.to_dict() for name, ladder in {**LADDERS, **own}.items()}
 
 
 def scratch_of(settings: Settings) -> Path:

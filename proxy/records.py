@@ -174,7 +174,7 @@ class Records:
             if known and self._outliving and self._outlives(mounted):
                 await self._outliving.drop(mounted, name[2])
             raise
-        record = replace(record, era=_era(name[2]))
+        record = replace(record, era=era_of(name[2]))
         self._records[name] = record = await self._kept(mounted, name, record)
         self._doubted.pop(name, None)
         if known and known.version != record.version:
@@ -193,7 +193,7 @@ class Records:
         if record is None or (header := record.header) is None:
             return None
         now = self._clock()
-        record = replace(record, checked=min(record.checked, now), asked=min(record.asked, now), era=_era(name[2]))
+        record = replace(record, checked=min(record.checked, now), asked=min(record.asked, now), era=era_of(name[2]))
         try:
             self._limits(mounted.name).check_original(header, moving=False)
         except LASTING as refusal:
@@ -231,7 +231,7 @@ class Records:
             else:
                 # A worker's library may read all of a file to say how large the picture is.
                 _check_bytes(limits, stat.size)
-                era = _era(self._purged(mounted.name, mounted.key))
+                era = era_of(self._purged(mounted.name, mounted.key))
                 found = await recorded_header(mounted, stat, limits, era, self._probe)
                 if found is None:
                     original = await open_known(mounted.source, mounted.key, stat.version)
@@ -260,7 +260,8 @@ class Records:
         return header
 
 
-def _era(purges: Numbers) -> str:
+def era_of(purges: Numbers) -> str:
+    """What tells the time since the last purge of an original from the time before; empty before the first."""
     return json.dumps(purges) if purges else ""
 
 

@@ -20,7 +20,7 @@ from transforms.formats import FORMATS, by_extension
 from transforms.headers import Header
 from transforms.limits import Limits
 from transforms.operation import Size, joined
-from transforms.operations.output import DESCRIPTIONS, DRAWN, STREAMS, Attachment, Fallback, Format, result_of
+from transforms.operations.output import DRAWN, STREAMS, Attachment, Fallback, Format, result_of
 from transforms.plan import Plan
 from transforms.transcodes.recipe import recipe
 from transforms.video.excerpt import check_animation, count, moves, spans
@@ -110,7 +110,8 @@ def resolve(
     if header.medium == "sound" and header.cover and result_of(choice.format) == "picture":
         # A JPEG may be largest; who opens it knows what kind it is.
         bounds.limits.check_original(Header("jpg", *header.cover, bytes=0))
-    if plan.saving.format not in DESCRIPTIONS and result_of(choice.format) != "sound":
+    # A description and a sound have no size, and a stream has many: those that are too large are left out of it.
+    if result_of(choice.format) not in ("facts", "stream", "sound"):
         for size in sizes:
             bounds.limits.check_result(*size)
         wanted.policy.check_size(sizes[-1])

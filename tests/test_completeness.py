@@ -17,6 +17,7 @@ from proxy.settings import Freshness, Key, Mount, Policy, Rates, Remote, Setting
 from proxy.settings import Limits as LimitSettings
 from proxy.settings.moving import Moving
 from proxy.settings.purging import Hook, Token
+from proxy.settings.streams import Ladder, Step
 from proxy.site import RELOADED
 from proxy.stats import Stats
 from signing import SigningError
@@ -141,6 +142,8 @@ RECEIVERS: dict[type, set[str]] = {
     Hook: {"hook"},
     Rates: {"rates"},
     Moving: {"said", "settings.moving"},
+    Ladder: {"ladder"},
+    Step: {"step"},
 }
 """What values of each table are called where they are used."""
 ONLY_SHOWN = ("proxy/settings/", "proxy/doctor/", "proxy/greeting.py")
@@ -185,6 +188,8 @@ def place(info: SettingInfo) -> tuple[type, str]:
         "keys[].policy.rates": Rates,
         "rates": Rates,
         "mounts.<name>": Mount,
+        "ladders.<name>": Ladder,
+        "ladders.<name>.steps[]": Step,
         "remote": Remote,
         "limits": LimitSettings,
         "freshness": Freshness,

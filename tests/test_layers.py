@@ -31,9 +31,10 @@ RULES: dict[str, set[str]] = {
         "proxy.settings", "proxy.stores",
     },
     "proxy.machinery": {  # another
-        "structlog", "proxy.budget", "proxy.films", "proxy.flights", "proxy.metrics", "proxy.refinement",
-        "proxy.rendering", "proxy.rendition", "proxy.settings", "proxy.stores", "proxy.together", "proxy.transcoding",
-        "proxy.workers",
+        "structlog", "proxy.budget", "proxy.caching", "proxy.clients", "proxy.films", "proxy.flights", "proxy.lending",
+        "proxy.metrics", "proxy.records", "proxy.refinement", "proxy.rendering", "proxy.rendition", "proxy.settings",
+        "proxy.sources", "proxy.stores", "proxy.streaming", "proxy.tags", "proxy.together", "proxy.transcoding",
+        "proxy.workers", "transforms",
     },
     "proxy.forgetting": {  # another
         "proxy.coordination", "proxy.handlers.tokens", "proxy.metrics", "proxy.purging", "proxy.recent",
@@ -41,14 +42,14 @@ RULES: dict[str, set[str]] = {
     },
     "proxy.telling": {  # another
         "structlog", "proxy.clients", "proxy.log", "proxy.metrics", "proxy.rendering", "proxy.rendition",
-        "proxy.settings", "proxy.tracing", "proxy.workers", "transforms",
+        "proxy.settings", "proxy.streaming", "proxy.tracing", "proxy.workers", "transforms",
     },
     "proxy.__main__": {"*"},
     "proxy.commands": {"*"},
     "proxy.console": {"typer", "proxy.settings"},
     "proxy.warming": {
-        "httpx", "proxy.delivery", "proxy.reading", "proxy.rendering", "proxy.rendition", "proxy.stores", "signing",
-        "transforms",
+        "httpx", "proxy.answer", "proxy.delivery", "proxy.failures", "proxy.lending", "proxy.reading",
+        "proxy.rendering", "proxy.rendition", "proxy.stores", "signing", "transforms",
     },
     "proxy.reference": {"proxy.errors", "proxy.metrics", "proxy.settings", "transforms"},
     "proxy.greeting": {"proxy.settings", "signing", "transforms"},
@@ -88,7 +89,11 @@ RULES: dict[str, set[str]] = {
     "proxy.clients": {"cachetools", "structlog", "proxy.failures", "proxy.log"},
     "proxy.tracing": {"opentelemetry", "proxy.log"},
     "proxy.answer": {"proxy.caching", "proxy.stores"},
-    "proxy.streaming": {"proxy.answer", "proxy.reading", "proxy.rendition", "transforms"},
+    "proxy.streaming": {
+        "cachetools", "structlog", "proxy.answer", "proxy.caching", "proxy.clients", "proxy.failures", "proxy.flights",
+        "proxy.herd", "proxy.lending", "proxy.reading", "proxy.rendering", "proxy.rendition", "proxy.sources",
+        "proxy.stores", "proxy.tags", "proxy.workers", "signing", "transforms",
+    },
     "proxy.delivery": {
         "proxy.answer", "proxy.caching", "proxy.clients", "proxy.failures", "proxy.films", "proxy.flights",
         "proxy.herd", "proxy.negotiation", "proxy.passing", "proxy.pressure", "proxy.reading", "proxy.record",

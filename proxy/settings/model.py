@@ -10,13 +10,15 @@ from pydantic import BeforeValidator, SecretStr, field_validator, model_validato
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from proxy.settings.clients import Origins, Rates
-from proxy.settings.declare import Table, setting
+from proxy.settings.declare import setting
 from proxy.settings.edge import AccelPath
+from proxy.settings.freshness import Freshness
 from proxy.settings.limits import Limits
 from proxy.settings.mounts import Keys, Mounts, Offer, Presets, Remote
 from proxy.settings.moving import Moving
 from proxy.settings.origins import said
 from proxy.settings.purging import Addresses, FieldName, Hooks, Tokens
+from proxy.settings.streams import Ladders
 from proxy.settings.tiers import LARGEST_BODY, RedisURL, Tier, Tiers
 from proxy.settings.units import Bytes, Networks, Seconds, Whole
 from proxy.sources.mounts import REMOTE
@@ -30,22 +32,6 @@ def read_off(value: object) -> object:
 
 
 Cache = Annotated[Path | None, BeforeValidator(read_off)]
-
-
-class Freshness(Table):
-    """How long answers are kept by those who ask."""
-
-    max_age: Seconds = setting(3600, "How long browsers keep a result.", unit="seconds")
-    shared_max_age: Seconds = setting(86400, "How long CDNs and proxies keep a result.", unit="seconds")
-    provisional_max_age: Seconds = setting(
-        120, "How long CDNs and proxies keep a first, fast result.", unit="seconds", example="2m", ge=60, le=300
-    )
-    stale_while_revalidate: Seconds = setting(
-        86400, "How long an old result may be served while a new one is fetched.", unit="seconds", example="1d"
-    )
-    stale_if_error: Seconds = setting(
-        86400, "How long an old result may be served while the server is down.", unit="seconds"
-    )
 
 
 class Settings(BaseSettings):
@@ -78,6 +64,18 @@ class Settings(BaseSettings):
         None,
         "Originals on other web sites, by their whole addresses; with the settings of mounts.",
         shown="none",
+    )
+
+    ladders: Ladders = setting(
+        {},
+        "Sizes of streams by name: `mobile` is used as `sp_mobile`, and `auto` is what holds without.",
+        example='{mobile = {steps = [{side = 480, bits = "1m"}]}}',
+        shown="`auto`, `full`, `source`",
+    )
+    stream_linger: Seconds = setting(
+        "4h",
+        "How long parts of a stream may be had once its URL has expired, by those who have begun before.",
+        unit="seconds",
     )
 
     rates: Rates = setting(Rates(), "How often one client may ask; an IPv6 client is its /64.")
