@@ -62,6 +62,7 @@ from proxy.sources.mounts import Mounted
 from proxy.sources.source import Closed
 from proxy.stores.notices import Notices
 from proxy.stores.traced import TracedStore
+from proxy.streaming.storyboards import Storyboards
 from proxy.streaming.streams import Streams
 from proxy.tags import tags_at
 from proxy.telling import dropped_in, refused_in, tracing_of, watch_in
@@ -140,17 +141,30 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         tell=together.tell_of_records,
     )
     together.hear_of_records(records.hear)
+    share_work = herd.share if herd else alone
+    storyboards = Storyboards(
+        store=store,
+        flights=flights,
+        together=share_work,
+        renderer=renderer,
+        bounds=bounds.__getitem__,
+        freshness=freshness.__getitem__,
+        limiter=limiter,
+        clock=time.time,
+        purged=generations.of,
+        guarded=settings.behind_nginx,
+    )
     delivery = Delivery(
         reader=site.reader,
         records=records,
         store=store,
         flights=flights,
-        together=herd.share if herd else alone,
+        together=share_work,
         renderer=renderer,
         siblings=Siblings(store),
         bounds=bounds.__getitem__,
         freshness=freshness.__getitem__,
-        streams=Streams(),
+        streams=Streams(storyboards),
         refine=refinement.consider,
         grade="final" if settings.first == "final" else "first",
         limiter=limiter,

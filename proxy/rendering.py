@@ -231,6 +231,9 @@ class Renderer:
         }
         if rendition.format == "json":
             return {"do": "describe", "gps": rendition.gps, **common}
+        if rendition.sheet is not None:
+            plan = str(rendition.plan)
+            return {"do": "sheet", "plan": plan, "format": rendition.format, "sheet": rendition.sheet, **common}
         moving = rendition.format in MOVING
         return {
             "do": "encode" if moving else "render",

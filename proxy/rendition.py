@@ -21,6 +21,7 @@ from transforms.limits import Limits
 from transforms.operation import Size, joined
 from transforms.operations.output import DESCRIPTIONS, DRAWN, STREAMS, Attachment, Fallback, Format, result_of
 from transforms.plan import Plan
+from transforms.video.storyboard import VERSION
 
 Point = tuple[float, float]
 
@@ -42,6 +43,8 @@ class Rendition:
     gps: bool
     purged: Numbers = ()
     """How often it was purged, by each of its tags that ever was."""
+    sheet: int | None = None
+    """Which sheet of a storyboard, counted from 0."""
 
     @cached_property
     def key(self) -> str:
@@ -58,6 +61,7 @@ class Rendition:
             self.focus,
             self.gps if self.format == "json" else None,
             *((self.purged,) if self.purged else ()),
+            *(() if self.sheet is None else (VERSION, self.sheet)),
         )
         return hashlib.sha256(f"darkroom.result.1\n{json.dumps(facts)}".encode()).hexdigest()[:40]
 

@@ -87,7 +87,10 @@ RULES: dict[str, set[str]] = {
     "proxy.clients": {"cachetools", "structlog", "proxy.failures", "proxy.log"},
     "proxy.tracing": {"opentelemetry", "proxy.log"},
     "proxy.answer": {"proxy.caching", "proxy.stores"},
-    "proxy.streaming": {"proxy.answer", "proxy.reading", "proxy.rendition", "transforms"},
+    "proxy.streaming": {
+        "proxy.answer", "proxy.caching", "proxy.clients", "proxy.failures", "proxy.flights", "proxy.herd",
+        "proxy.reading", "proxy.rendering", "proxy.rendition", "proxy.stores", "proxy.tags", "transforms",
+    },
     "proxy.delivery": {
         "proxy.answer", "proxy.caching", "proxy.clients", "proxy.failures", "proxy.flights", "proxy.herd",
         "proxy.negotiation", "proxy.pressure", "proxy.reading", "proxy.record", "proxy.records", "proxy.rendering",

@@ -1,4 +1,4 @@
-"""What a worker does with a job: render, describe or probe one original."""
+"""What a worker does with a job: render, describe or probe one original, or draw a sheet of a film."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -76,8 +76,18 @@ def _probe(job: Mapping[str, Any], aside: Aside) -> Made:
     return {"header": probe(Path(job["path"]), limits=limits).to_dict()}, b""
 
 
+def _sheet(job: Mapping[str, Any], aside: Aside) -> Made:
+    from transforms.video.sheets import sheet
+
+    header, limits = Header.from_dict(job["header"]), Limits(**job["limits"])
+    plan, row = Plan.read(job["plan"]), FORMATS[job["format"]]
+    made = sheet(Path(job["path"]), header, plan, job["sheet"], row, limits)
+    return {"width": made.size.width, "height": made.size.height, "exact": made.exact}, made.data
+
+
 _KINDS: dict[str, Callable[[Mapping[str, Any], Aside], Made]] = {
     "render": _render,
     "describe": _describe,
     "probe": _probe,
+    "sheet": _sheet,
 }
