@@ -19,7 +19,7 @@ from proxy.reading import Reader, Wanted, hinted
 from proxy.record import Record
 from proxy.records import Records
 from proxy.rendering import OriginalChanged, Renderer, described, opened
-from proxy.rendition import Bounds, Rendition, check_name, content_tag, explained, filename, resolve, strong_tag
+from proxy.rendition import Bounds, Rendition, check_name, explained, filename, resolve, strong_tag
 from proxy.stores.result import FileBody, Result, Store
 from proxy.tags import Purged, original_tags
 from transforms.errors import Refusal
@@ -137,7 +137,7 @@ class Delivery:
         grade = str(kept.meta["grade"]) if kept else self.grade if rendition.refined else "final"
         promised = self._promised(wanted, rendition, purged, grade)
         if rendition.ranged:
-            promised = replace(promised, etag=content_tag(kept))
+            promised = replace(promised, etag=kept.etag if kept else "")
         if kept and grade != "final":
             self.refine(rendition, promised.tags)
         if not_modified(promised.etag, promised.modified, ask.if_none_match, ask.if_modified_since):
@@ -154,7 +154,7 @@ class Delivery:
             return await self._substituted(busy, ask, wanted, rendition, promised)
         self.siblings.remember(rendition)
         if rendition.ranged:
-            promised = replace(promised, etag=content_tag(made))
+            promised = replace(promised, etag=made.etag)
         timings = {name: float(str(made.meta[name])) for name in STAGES if name in made.meta}
         return replace(promised, body=made.body, outcome="made" if led else "shared", timings=timings)
 

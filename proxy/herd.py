@@ -125,6 +125,26 @@ class SharedTiers:
         await self._store.settled(key)
 
 
+class FromHandToHand(SharedTiers):
+    """Small results travel like that and the others by the stores that machines share, which are written behind."""
+
+    def __init__(self, between: Store, store: TieredStore, most: int) -> None:
+        """`most` is the bytes of the largest body that `between` takes."""
+        super().__init__(store)
+        self._between, self._most = between, most
+
+    async def take(self, key: str) -> Result | None:
+        if result := await self._between.get(key):
+            return await self._store.keep_near(key, result)
+        return await super().take(key)
+
+    async def give(self, key: str, result: Result) -> None:
+        if result.length <= self._most:
+            await self._between.put(key, result)
+        else:
+            await super().give(key, result)
+
+
 class Handover:
     """Results travel by a store that keeps them for a moment, and are then kept by each machine for itself."""
 

@@ -11,7 +11,6 @@ from proxy.negotiation import Choice, bucket, choose
 from proxy.reading import Wanted
 from proxy.record import Record
 from proxy.sources.mounts import Mounted
-from proxy.stores.result import Result
 from proxy.tags import Numbers
 from signing import is_leaf
 from transforms.errors import ConflictingOptions, InvalidOption, NoSuchStream, UnsupportedFormat
@@ -205,11 +204,6 @@ def check_name(wanted: Wanted, form: str) -> None:
     said = named.name if named else extension
     if extension and said != form:
         raise NoSuchRendition(f"the rendition is {form}, and its name says {extension}", part=f"~{name}")
-
-
-def content_tag(result: Result | None) -> str:
-    """The strong entity tag of a result by its bytes, whose digest was taken when they were made; empty without one."""
-    return f'"{result.meta["digest"]}"' if result and "digest" in result.meta else ""
 
 
 def strong_tag(mounted: Mounted, version: str, purged: Numbers) -> str:

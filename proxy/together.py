@@ -14,7 +14,7 @@ from proxy import metrics as counted
 from proxy.addresses import RedisAddress
 from proxy.coordination.local import LocalBus, LocalLocks, LocalTable
 from proxy.coordination.seams import Bus, Locks, Table
-from proxy.herd import Handover, Herd, SharedTiers
+from proxy.herd import Exchange, FromHandToHand, Handover, Herd, SharedTiers
 from proxy.metrics import Metrics
 from proxy.s3.bucket import Bucket
 from proxy.s3.place import S3Place
@@ -63,14 +63,17 @@ class Together:
         settings = self._settings
         if not settings.redis or not (store.shared or settings.redis_handover):
             return None
-        if store.shared:
-            herd = Herd(self.locks, SharedTiers(store))
-        else:
-            most = int(settings.redis_handover)
-            between = self._redis_store(settings.redis, most, HANDED_OVER, f"{settings.redis_prefix}handover:")
-            herd = Herd(self.locks, Handover(between, store))
+        herd = Herd(self.locks, self._exchange(settings.redis, store))
         self._metrics.watch(lambda: [(counted.RECEIVED, (), herd.received)])
         return herd
+
+    def _exchange(self, redis: RedisAddress, store: TieredStore) -> Exchange:
+        """How results get from one front to the others."""
+        most = int(self._settings.redis_handover)
+        if not most or any(tier.kind == "redis" for tier in self._settings.shared_tiers):
+            return SharedTiers(store)
+        between = self._redis_store(redis, most, HANDED_OVER, f"{self._settings.redis_prefix}handover:")
+        return FromHandToHand(between, store, most) if store.shared else Handover(between, store)
 
     def tell_of_records(self, mount: str, key: str, version: str) -> None:
         """Say that an original has changed to those who may not have noticed; nobody waits for it."""

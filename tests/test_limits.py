@@ -114,14 +114,14 @@ def test_an_estimate_is_near_what_was_measured(
 
 
 HEADERS = [
-    *(original(kind, 3000, 2000, 1_000_000) for kind in FORMATS),
+    *(original(kind, 3000, 2000, 1_000_000) for kind, row in FORMATS.items() if row.medium == "picture"),
     replace(PHOTO, progressive=True, scans=10),
     original("gif", 300, 200, 1_000_000, frames=50),
 ]
 
 
 @pytest.mark.parametrize("header", HEADERS, ids=lambda header: header.kind)
-@pytest.mark.parametrize("output", [row.name for row in writable()])
+@pytest.mark.parametrize("output", [row.name for row in writable("picture")])
 def test_more_work_costs_more(header: Header, output: str) -> None:
     cost = estimate(header, output, SMALL)
     larger = replace(header, width=2 * header.width, height=2 * header.height, bytes=4 * header.bytes)

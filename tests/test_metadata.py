@@ -12,7 +12,7 @@ from transforms.facts import Facts
 from transforms.formats import writable
 from transforms.metadata import kept_exif, kept_iptc, kept_xmp
 
-WRITTEN = [row.name for row in writable()]
+WRITTEN = [row.name for row in writable("picture")]
 WITH_EXIF = ["jpg", "png", "webp", "avif"]
 TOLD = {"artist", "copyright"}
 DESCRIBED = TOLD | {"description", "model", "serial"}

@@ -12,7 +12,7 @@ from transforms.formats import FORMATS, writable
 from transforms.headers import read_header
 from transforms.limits import Limits
 
-WRITTEN = [row.name for row in writable()]
+WRITTEN = [row.name for row in writable("picture")]
 LOSSY = ["jpg", "webp", "avif"]
 LOSSLESS = ["webp", "avif", "png", "tiff"]
 GRADES = ["first", "final"]

@@ -124,7 +124,7 @@ REFUSED = [
     ("u_logo", errors.NotSupported, "u_logo", ""),
     ("if_w_gt_3,w_3", errors.NotSupported, "if_w_gt_3", ""),
     ("$x_3", errors.NotSupported, "$x_3", ""),
-    ("so_3", errors.NotSupported, "so_3", ""),
+    ("dl_3", errors.NotSupported, "dl_3", ""),
     ("fl_force_strip,fl_keep_metadata", errors.ConflictingOptions, "", ""),
     ("fl_keep_gps", errors.ConflictingOptions, "fl_keep_gps", ""),
     ("/".join(["e_blur"] * 11), BadPlan, "", ""),

@@ -9,7 +9,7 @@ from typing import Any, Final
 import av
 from av.container import InputContainer
 
-from transforms.errors import DamagedOriginal, TooManyStreams
+from transforms.errors import DamagedOriginal
 from transforms.formats import FORMATS
 from transforms.limits import Limits
 
@@ -75,10 +75,7 @@ def opened(path: Path, kind: str, limits: Limits) -> Iterator[InputContainer]:
         damage_told(kind),
         av.open(Nameless(file), "r", format=demuxer, options=options, buffer_size=_READ_AT_ONCE) as container,
     ):
-        if len(container.streams) > limits.streams:
-            raise TooManyStreams(
-                f"the original has {len(container.streams)} streams; up to {limits.streams} are looked at"
-            )
+        limits.check_streams(len(container.streams))
         yield container
 
 

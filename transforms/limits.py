@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from transforms.errors import OriginalTooLarge, ResultTooLarge, TooLong, TooManyFrames, TooManyPixels
+from transforms.errors import OriginalTooLarge, ResultTooLarge, TooLong, TooManyFrames, TooManyPixels, TooManyStreams
 from transforms.formats import FORMATS
 from transforms.headers.header import Header
 
@@ -55,6 +55,11 @@ class Limits:
         most, what = self._most_bytes(kind)
         if size > most:
             raise OriginalTooLarge(f"the original has {_mega(size)} MB; {what} of up to {_mega(most)} are read")
+
+    def check_streams(self, count: int) -> None:
+        """Refuse a film or a sound for the number of its streams. Raises `TooManyStreams`."""
+        if count > self.streams:
+            raise TooManyStreams(f"the original has {count} streams; up to {self.streams} are looked at")
 
     def _most_bytes(self, kind: str) -> tuple[int, str]:
         """How large a file may be, and what to call its like; without a kind, that of the largest."""

@@ -61,7 +61,7 @@ _OURS: Final = (
     ("mov", rb"\0.{3}(?:ftypqt  |(?:moov|mdat|wide|free|skip|pnot))"),
     ("m4a", rb"\0.{3}ftypM4[AB] "),
     ("3gp", rb"\0.{3}ftyp3g"),
-    ("mp4", rb"\0.{3}ftyp"),
+    ("mp4", rb"\0.{3}ftyp(?!crx )"),
     ("wav", rb"(?:RIFF|RF64).{4}WAVE"),
     ("flac", rb"fLaC"),
     ("opus", rb"OggS(?=.{24}OpusHead)"),

@@ -126,7 +126,7 @@ class Settings(BaseSettings):
     redis_seconds: Seconds = setting(0.1, "Longest that one command of Redis may take.", unit="seconds", gt=0)
     redis_handover: Bytes = setting(
         "256KiB",
-        "Largest result that Redis hands over where `results` has no store that machines share; 0 hands none over.",
+        "Largest result that Redis hands from one server to the others; larger ones go by `results` alone.",
         unit="bytes",
         le=LARGEST_BODY,
     )

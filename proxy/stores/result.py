@@ -77,6 +77,11 @@ class Result:
         """Bytes of the body."""
         return len(self.body) if isinstance(self.body, bytes) else self.body.length
 
+    @property
+    def etag(self) -> str:
+        """The strong entity tag of its bytes, whose digest was taken when they were made; empty where it was not."""
+        return f'"{self.meta["digest"]}"' if "digest" in self.meta else ""
+
     def tagged(self, tags: Collection[str]) -> "Result":
         return replace(self, tags=union(self.tags, tags)) if tags else self
 

@@ -72,6 +72,16 @@ class TieredStore:
             self._changes += 1
         return kept
 
+    async def keep_near(self, key: str, result: Result) -> Result:
+        """Keep what another machine has made, and shares, in the stores of this one alone."""
+        for tier in reversed(self._own):
+            try:
+                result = await tier.put(checked(key), result)
+            except Exception as error:
+                self._notices.trouble(f"The {tier.name} store keeps nothing", error)
+            self._changes += 1
+        return result
+
     async def settled(self, key: str) -> None:
         """Return when what was put under this key is where other machines look for it, or is given up."""
         for behind in self.shared:

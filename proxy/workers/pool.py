@@ -13,6 +13,7 @@ from proxy.failures import Busy, ClosingDown, Poisoned, Preempted, TimedOut, Wor
 from proxy.workers.crew import Crew
 from proxy.workers.poison import PoisonList
 from proxy.workers.process import Worker, WorkerEnded, WorkerLied, WorkerUnreached, worker_environment
+from proxy.workers.promises import Promises
 from proxy.workers.rules import BEHIND
 from proxy.workers.scratch import Scratch
 from proxy.workers.tickets import Job, Reply, Ticket, discard
@@ -90,6 +91,7 @@ class Pool:
         self._numbers = itertools.count(1)
         self._tickets: set[Ticket] = set()
         self._idle: dict[Worker, asyncio.Future[Ticket | None]] = {}  # the last has worked last: its caches are warm
+        self._promises = Promises()
         self._draining = False
         self._done = 0
 
@@ -121,7 +123,7 @@ class Pool:
             raise Poisoned(f"the original has ended several workers; it may be tried again in {seconds:.0f} seconds")
         wait = self._wait(job)
         if wait > self._queue_seconds:
-            raise self._busy(wait)
+            raise self._busy(wait, job)
         ticket = self._ticket(job)
         self._join(ticket, self._queue_seconds)
         try:
@@ -197,7 +199,7 @@ class Pool:
         if ticket.finish_by:
             self._leave(ticket, WorkerLost("the worker ended in the middle of this, and no other was free in time"))
         else:
-            self._leave(ticket, self._busy(self._wait(ticket.job)))
+            self._leave(ticket, self._busy(self._wait(ticket.job), ticket.job))
 
     def _abandon(self, ticket: Ticket) -> None:
         if ticket.worker is not None and ticket.job.stop_if_unwanted:
@@ -214,8 +216,9 @@ class Pool:
         self._line.leave(ticket)
         self._deal()  # who stood behind it may have been waiting for it alone
 
-    def _busy(self, wait: float) -> Busy:
-        return Busy("more work waits than can be done in time", retry_after=max(wait - self._queue_seconds, 1.0))
+    def _busy(self, wait: float, job: Job) -> Busy:
+        seconds = self._promises.next(wait - self._queue_seconds, self._line.takes(job.cost))
+        return Busy("more work waits than can be done in time", retry_after=seconds)
 
     def _new_worker(self) -> Worker:
         # Folders are used again, since on a full disk there may be no room for a new one.

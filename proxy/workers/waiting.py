@@ -119,6 +119,10 @@ class Line(Generic[Item]):
         left = [(self._left(place), place) for place in running]
         return self._rules.turn(left, ahead, mine, self._pace) / 1000
 
+    def takes(self, cost: float) -> float:
+        """Seconds for which work of so many milliseconds, by estimate, keeps all workers busy."""
+        return cost * self._pace / self._rules.size / 1000
+
     @property
     def _pace(self) -> float:
         """How slow this machine is: what work takes as a multiple of its estimate."""

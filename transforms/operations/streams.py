@@ -143,7 +143,7 @@ class Ladder(Operation, name="sp", step_local=False):
 
     media = ("stream",)
     originals = RECORDED
-    example = "f_hls,sp_auto"
+    example = "f_hls,sp_mobile"
     ladder: str = param(Text("the name of a ladder", 32, r"[a-z0-9_-]+"), "`auto`, or the name of a ladder")
 
     def idle(self) -> bool:
