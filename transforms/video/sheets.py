@@ -84,8 +84,8 @@ class Film:
         last: Any = None
         for moment in moments:
             key, following = self._key(moment)
-            if key is not None and (held is None or (key.dts, key.size) != last):
-                last = (key.dts, key.size)
+            if key is not None and (held is None or (key.pts, key.dts, key.pos) != last):
+                last = (key.pts, key.dts, key.pos)
                 held = self._decoded(key, following) or held
             if held is None:
                 raise DamagedOriginal("the original has no keyframe that can be shown")

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Final, Self
 
-from transforms.errors import NoSuchMoment
+from transforms.errors import NoSuchMoment, NoSuchStream
 from transforms.headers import Header
 from transforms.operation import Size
 from transforms.operations.geometry import Resize
@@ -37,7 +37,9 @@ class Storyboard:
 
     @classmethod
     def of(cls, header: Header, plan: Plan) -> Self:
-        """The storyboard of a film. Raises NoSuchMoment where nobody knows how long that is."""
+        """The storyboard of a film. Raises NoSuchStream, and NoSuchMoment where nobody knows how long it lasts."""
+        if header.medium != "motion":
+            raise NoSuchStream("the original has no pictures")
         if not header.seconds > 0:
             raise NoSuchMoment("the original does not say how long it lasts, so nothing can say what is when")
         wanted = FEW if header.seconds < SHORT else MANY
