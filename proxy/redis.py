@@ -17,7 +17,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from proxy.addresses import RedisAddress
 from proxy.breaker import Breaker, BreakerOpen
 
-BUDGET = 0.1
+BUDGET = 0.075
 """Seconds that one command may take, connecting included."""
 HURRY = 5
 """What the budget is divided by after a command without an answer."""

@@ -230,7 +230,7 @@ class Renderer:
             "limits": _fields(self.limits(rendition.mounted.name)),
         }
         if rendition.format == "json":
-            return {"do": "describe", "gps": rendition.gps, **common}
+            return {"do": "describe", "gps": rendition.gps, "plan": str(rendition.plan), **common}
         if rendition.sheet is not None:
             plan = str(rendition.plan)
             return {"do": "sheet", "plan": plan, "format": rendition.format, "sheet": rendition.sheet, **common}

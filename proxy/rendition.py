@@ -20,6 +20,7 @@ from transforms.limits import Limits
 from transforms.operation import Size, joined
 from transforms.operations.output import DESCRIPTIONS, DRAWN, STREAMS, Attachment, Fallback, Format, result_of
 from transforms.plan import Plan
+from transforms.video.excerpt import check_animation, count, moves, spans
 from transforms.video.storyboard import VERSION
 
 Point = tuple[float, float]
@@ -102,6 +103,8 @@ def resolve(
     upright = shown(plan, header)
     sizes = tuple(plan.measure(upright)) or (upright,)
     row = FORMATS.get(choice.format)
+    if header.medium == "motion" and not plan.loading.waveform:
+        check_moments(plan, header, row is not None and row.animation, sizes, bounds.limits)
     bounds.limits.check_original(header, moving=row is not None and row.animation and not plan.loading.page)
     if plan.saving.format not in DESCRIPTIONS:
         for size in sizes:
@@ -133,8 +136,21 @@ def check_media(plan: Plan, header: Header, result: str) -> None:
             raise ConflictingOptions(f"{part}: it means nothing where the result is {_called(result)}", part=part)
     if header.medium == "sound" and result in ("motion", "sheets"):
         raise NoSuchStream("the original is a sound: there are no pictures in it")
+    if header.medium == "sound" and result == "picture" and not header.cover and not plan.loading.waveform:
+        raise NoSuchStream("the original is a sound without a cover; e_waveform draws the sound itself")
     if header.medium == "motion" and result == "sound" and not header.sound:
         raise NoSuchStream("the original is a film without sound")
+
+
+def check_moments(plan: Plan, header: Header, moving: bool, sizes: tuple[Size, ...], limits: Limits) -> None:
+    """Refuse moments that a film does not have, and an animation of it that would be too much.
+
+    Raises NoSuchMoment, ConflictingOptions and ResultTooLarge.
+    """
+    spans(plan.loading, header.seconds)
+    if moving and moves(plan.loading):
+        size = min(sizes, key=lambda size: size.width * size.height)
+        check_animation(limits, count(plan.loading, header, plan.saving.rate), size)
 
 
 def _called(result: str) -> str:
@@ -180,10 +196,17 @@ def _best(wanted: Wanted, header: Header, accept: bytes) -> Choice:
         bucket(accept),
         kind=header.kind,
         alpha=plan.transparent(header.alpha),
-        frames=header.frames if FORMATS[header.kind].animation and not plan.loading.page else 1,
+        frames=_moving(plan, header),
         lossless=plan.saving.lossless,
         allowed=wanted.policy.formats,
     )
+
+
+def _moving(plan: Plan, header: Header) -> int:
+    """How many frames a picture would have; of a film that moves, more than one is all that matters."""
+    if header.medium == "motion":
+        return 2 if moves(plan.loading) else 1
+    return header.frames if FORMATS[header.kind].animation and not plan.loading.page else 1
 
 
 def check_name(wanted: Wanted, form: str) -> None:

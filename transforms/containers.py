@@ -73,7 +73,14 @@ def opened(path: Path, kind: str, limits: Limits) -> Iterator[InputContainer]:
     with (
         path.open("rb", buffering=0) as file,
         damage_told(kind),
-        av.open(Nameless(file), "r", format=demuxer, options=options, buffer_size=_READ_AT_ONCE) as container,
+        av.open(
+            Nameless(file),
+            "r",
+            format=demuxer,
+            options=options,
+            buffer_size=_READ_AT_ONCE,
+            metadata_errors="replace",
+        ) as container,
     ):
         limits.check_streams(len(container.streams))
         yield container

@@ -1,7 +1,5 @@
 """What `f_json` answers: everything worth knowing of an original, without the original."""
 
-import base64
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -10,27 +8,17 @@ import pyvips
 from pyvips import Image
 
 from transforms.captions import read_iptc, read_xmp
-from transforms.colour_management import managed
 from transforms.errors import DamagedOriginal
 from transforms.exif import Read, read_exif
-from transforms.facts import JSON, Facts, known
+from transforms.facts import Facts, known
 from transforms.formats import FORMATS
 from transforms.headers import Header
 from transforms.headers.window import Window
 from transforms.icc import profile_name
-from transforms.image import scale
-from transforms.light import Pixels
 from transforms.limits import Limits
-from transforms.opening import Opened, open_original, turned
+from transforms.look import aspect_ratio, look, looked_at, placeholder, within
+from transforms.opening import Opened, open_original
 from transforms.operation import Loading, Size
-from transforms.palette import average, luminance, palette
-from transforms.placeholders import blurhash, thumbhash
-
-_LOOKED_AT: Final = 256  # pixels of the longer side of the picture that colours are counted in
-_HASHED: Final = 100  # more than that is waste, says ThumbHash
-_TINY: Final = 24  # of the placeholder
-_TINY_SAVING: Final = {"Q": 40, "alpha_q": 20, "effort": 4, "keep": "none"}  # 100 to 300 bytes, 450 with much alpha
-_SMALL_TERM: Final = 32  # 32:9 is a screen; larger terms say less than a decimal fraction
 
 _EXIF_MARK: Final = b"Exif\0\0"
 
@@ -42,10 +30,10 @@ def describe(path: Path, header: Header, limits: Limits, *, gps: bool) -> Facts:
     picture's. Where it was taken is told only to those who ask for `gps`. Raises what `open_original` raises.
     """
     upright = Size(*header.upright)
-    opened = open_original(path, header, Loading(), limits, _inside(upright, _LOOKED_AT), animated=False)
+    opened = open_original(path, header, Loading(), limits, within(upright), animated=False)
     stored = opened.frames[0]
     try:
-        small = _looked_at(opened)
+        small = looked_at(opened)
         facts: Facts = {
             **_file(header, upright),
             **_course(stored, header),
@@ -53,34 +41,13 @@ def describe(path: Path, header: Header, limits: Limits, *, gps: bool) -> Facts:
             "exif": _exif(path, stored, header, gps=gps) or None,
             "xmp": read_xmp(_block(stored, "xmp-data")) if stored.get_typeof("xmp-data") else None,
             "iptc": read_iptc(_block(stored, "iptc-data")) if stored.get_typeof("iptc-data") else None,
-            **_look(small),
+            **look(small),
             "opaque": _opaque(stored, lambda: open_original(path, header, Loading(), limits, None, animated=False)),
-            "placeholder": _placeholder(small),
+            "placeholder": placeholder(small),
         }
     except pyvips.Error as error:
         raise DamagedOriginal(f"the original is not a whole {FORMATS[header.kind].title} picture") from error
     return known(facts)
-
-
-def _inside(size: Size, side: int) -> Size:
-    """The size of a picture whose longer side is `side` at most, never enlarged."""
-    share = min(1.0, side / max(size))
-    return Size(max(1, round(size.width * share)), max(1, round(size.height * share)))
-
-
-def _within(image: Image, side: int) -> Image:
-    return scale(image, _inside(Size(image.width, image.height), side))
-
-
-def _looked_at(opened: Opened) -> Image:
-    """The first frame, small, upright and in sRGB, in memory."""
-    small = _within(opened.frames[0], _LOOKED_AT).copy_memory()
-    return managed(turned(small, opened.orientation), "srgb").copy_memory()
-
-
-def _pixels(image: Image) -> Pixels:
-    pixels: Pixels = image.numpy()
-    return pixels
 
 
 # What the header says
@@ -95,15 +62,8 @@ def _file(header: Header, upright: Size) -> Facts:
         "width": upright.width,
         "height": upright.height,
         "orientation": header.orientation,
-        "aspect_ratio": _aspect_ratio(upright),
+        "aspect_ratio": aspect_ratio(upright),
     }
-
-
-def _aspect_ratio(size: Size) -> Facts:
-    common = math.gcd(*size)
-    across, down = size.width // common, size.height // common
-    terms = f"{across}:{down}" if max(across, down) <= _SMALL_TERM else None
-    return known({"decimal": float(f"{size.width / size.height:.5g}"), "terms": terms})
 
 
 def _course(image: Image, header: Header) -> Facts:
@@ -154,23 +114,6 @@ def _reader(block: bytes) -> Read:
     return lambda start, length: block[start : start + length]
 
 
-# What it looks like
-
-
-def _look(small: Image) -> Facts:
-    pixels = _pixels(small)
-    swatches = palette(pixels)
-    shown: list[JSON] = [{"colour": swatch.colour, "share": swatch.share} for swatch in swatches]
-    return {
-        "palette": shown,
-        "dominant": swatches[0].colour if swatches else None,
-        "average": average(pixels),
-        "luminance": luminance(pixels),
-        "blurhash": blurhash(pixels),
-        "thumbhash": thumbhash(_pixels(_within(small, _HASHED))),
-    }
-
-
 def _opaque(stored: Image, again: Callable[[], Opened]) -> bool:
     """Whether nothing shines through the first frame: asked of every pixel, in a second pass where there is alpha."""
     if not stored.hasalpha():
@@ -178,9 +121,3 @@ def _opaque(stored: Image, again: Callable[[], Opened]) -> bool:
     alpha = again().frames[0]
     alpha = alpha[alpha.bands - 1]
     return bool(alpha.min() == (65_535 if alpha.format == "ushort" else 255))
-
-
-def _placeholder(small: Image) -> str:
-    """A data: URI of a tiny WebP."""
-    data: bytes = _within(small, _TINY).webpsave_buffer(**_TINY_SAVING)
-    return f"data:image/webp;base64,{base64.b64encode(data).decode()}"

@@ -99,3 +99,20 @@ def painted(image: Image, colour: Colour, mask: Image) -> Image:
     over = image if image.hasalpha() else image.addalpha()
     result = rounded(over.composite2(layer.copy(interpretation="srgb"), "over"))
     return result if image.hasalpha() else result[:3].copy(interpretation="srgb")
+
+
+_TURNS: dict[int, Callable[[Image], Image]] = {
+    2: lambda image: image.fliphor(),
+    3: lambda image: image.rot180(),
+    4: lambda image: image.flipver(),
+    5: lambda image: image.rot90().fliphor(),
+    6: lambda image: image.rot90(),
+    7: lambda image: image.rot270().fliphor(),
+    8: lambda image: image.rot270(),
+}
+
+
+def turned(image: Image, orientation: int) -> Image:
+    """The picture as an EXIF orientation of 1 to 8 says that it is to be shown."""
+    turn = _TURNS.get(orientation)
+    return turn(image.copy_memory()) if turn else image

@@ -2,9 +2,7 @@
 
 import dataclasses
 import math
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -14,8 +12,9 @@ import pyvips
 from pyvips import GValue, Image
 
 from transforms import side_readers, turbo
-from transforms.errors import DamagedOriginal, NoSuchPage, UnsupportedFormat
-from transforms.formats import FORMATS
+from transforms.containers import DEMUXERS
+from transforms.damage import damage_refused
+from transforms.errors import NoSuchPage, UnsupportedFormat
 from transforms.headers import Header
 from transforms.limits import Limits
 from transforms.metadata import kept_exif
@@ -23,6 +22,7 @@ from transforms.operation import Loading, Size
 from transforms.scans import cut
 from transforms.svg import check_drawing, read_svg
 from transforms.turbo import MARGIN
+from transforms.video import posters
 
 
 @dataclass(frozen=True)
@@ -57,35 +57,6 @@ def guard() -> None:
     pyvips.cache_set_max(0)
 
 
-@contextmanager
-def memory_told() -> Iterator[None]:
-    """Raise MemoryError where libvips fails for want of memory, which says nothing of the original."""
-    try:
-        yield
-    except pyvips.Error as error:
-        # Only the text tells. It may hold what another thread wrote, but a worker has one job at a time.
-        if _STARVED.search(str(error)):
-            raise MemoryError from error
-        raise
-
-
-# An AV1 encoder has no other reason to fail on pixels that are whole.
-_STARVED = re.compile(
-    r"out of memory|Insufficient memory|Memory allocation error \(|Error creating thread"
-    r"|Encoder plugin generated an error"
-)
-
-
-@contextmanager
-def damage_refused(header: Header) -> Iterator[None]:
-    """Raise DamagedOriginal where libvips cannot go on with an original's pixels, which may be late."""
-    try:
-        with memory_told():
-            yield
-    except pyvips.Error as error:
-        raise DamagedOriginal(f"the original is not a whole {FORMATS[header.kind].title} picture") from error
-
-
 def open_original(
     path: Path,
     header: Header,
@@ -94,13 +65,14 @@ def open_original(
     target: Size | None,
     animated: bool = True,
     most_held: int = turbo.MOST_PIXELS,
+    rate: float | None = None,
 ) -> Opened:
     """The original's frames, at least `MARGIN` times as large as `target` where they are shrunk at all.
 
     `target` is the upright size to which the whole picture is scaled next; None opens it in full. Frames of an
     animation are opened together unless `loading` names one or `animated` says no. Up to `most_held` pixels may be held
-    in memory where that is quicker.
-    Raises DamagedOriginal, NoSuchPage and UnsupportedFormat.
+    in memory where that is quicker. Of a film it is the frame of a moment, or `rate` frames a second where it moves.
+    Raises DamagedOriginal, NoSuchPage and UnsupportedFormat, and of a film NoSuchMoment and ResultTooLarge.
     """
     page = loading.page or 1
     if page > max(1, header.frames):
@@ -112,7 +84,7 @@ def open_original(
     opener = _OPENERS.get(header.kind)
     if opener is None:
         raise UnsupportedFormat(f"{header.kind} is not read here")
-    ask = _Ask(path, header, page, target, limits, animated and not loading.page, most_held)
+    ask = _Ask(path, header, page, target, limits, animated and not loading.page, most_held, loading, rate)
     with damage_refused(header):
         quick = _quickly(ask)
         images = [_told(quick[0], path)] if quick else opener(ask)
@@ -147,6 +119,8 @@ class _Ask:
     limits: Limits
     animated: bool
     most_held: int
+    loading: Loading
+    rate: float | None
 
     def share(self) -> float:
         """By how much the stored picture may be scaled while it is read, target met exactly."""
@@ -267,6 +241,10 @@ def _jxl(ask: _Ask) -> list[Image]:
     return [side_readers.jxl(ask.path)]
 
 
+def _film(ask: _Ask) -> list[Image]:
+    return posters.frames(ask.path, ask.header, ask.loading, ask.limits, ask.target, ask.animated, ask.rate)
+
+
 _OPENERS: dict[str, Callable[[_Ask], list[Image]]] = {
     "jpg": _jpg,
     "png": _png,
@@ -278,20 +256,5 @@ _OPENERS: dict[str, Callable[[_Ask], list[Image]]] = {
     "pdf": _pdf,
     "heic": _heic,
     "jxl": _jxl,
+    **dict.fromkeys(DEMUXERS, _film),
 }
-
-_TURNS: dict[int, Callable[[Image], Image]] = {
-    2: lambda image: image.fliphor(),
-    3: lambda image: image.rot180(),
-    4: lambda image: image.flipver(),
-    5: lambda image: image.rot90().fliphor(),
-    6: lambda image: image.rot90(),
-    7: lambda image: image.rot270().fliphor(),
-    8: lambda image: image.rot270(),
-}
-
-
-def turned(image: Image, orientation: int) -> Image:
-    """The picture as an EXIF orientation of 1 to 8 says that it is to be shown."""
-    turn = _TURNS.get(orientation)
-    return turn(image.copy_memory()) if turn else image

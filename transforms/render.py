@@ -11,12 +11,13 @@ from pyvips import Image
 
 from transforms import turbo
 from transforms.colour_management import managed, profile_changes, result_profile
+from transforms.damage import damage_refused, memory_told
 from transforms.formats import FORMATS, Format
 from transforms.framing import Framing
 from transforms.headers import Header
-from transforms.image import pixels, scale
+from transforms.image import pixels, scale, turned
 from transforms.limits import Limits
-from transforms.opening import Opened, damage_refused, memory_told, open_original, told_by, turned
+from transforms.opening import Opened, open_original, told_by
 from transforms.operation import Operation, Scene, Size
 from transforms.operations.geometry import Resize
 from transforms.pixels import Sharing, left, mapped
@@ -149,7 +150,8 @@ def _open(
         upright, most = lying(reach, header.orientation), MOST_BYTES // 3
         opened = open_original(path, header, loading, limits, upright, row.animation, most)
         return left(opened, header, dataclasses.replace(sharing, reach=reach)), framing
-    return open_original(path, header, loading, limits, target, row.animation), framing
+    rate = plan.saving.rate
+    return open_original(path, header, loading, limits, target, row.animation, rate=rate), framing
 
 
 def _quickly(opened: Opened, profile: bytes | str | None, framing: Framing | None) -> Any:

@@ -17,6 +17,9 @@ from transforms.plan import Plan
 from transforms.probe import probe
 from transforms.render import render
 from transforms.shrunk import Shrunk
+from transforms.video.covers import as_picture
+from transforms.video.describe import recording
+from transforms.video.sheets import sheet
 from transforms.worker import Aside
 
 Made = tuple[dict[str, Any], bytes]
@@ -43,17 +46,19 @@ def _guarded() -> None:
 
 def _render(job: Mapping[str, Any], aside: Aside) -> Made:
     path, focus, reach = Path(job["path"]), job.get("focus"), job.get("reach")
-    made = render(
-        path,
-        Header.from_dict(job["header"]),
-        Plan.read(job["plan"]),
-        FORMATS[job["format"]],
-        job["grade"],
-        Limits(**job["limits"]),
-        (focus[0], focus[1]) if focus else None,
-        Shrunk.from_dict(job["shared"], path.stat().st_size) if "shared" in job else None,
-        Sharing(aside.path, Size(*reach), aside.announce) if reach else None,
-    )
+    plan, limits = Plan.read(job["plan"]), Limits(**job["limits"])
+    with as_picture(path, Header.from_dict(job["header"]), plan.loading, limits) as (shown, header):
+        made = render(
+            shown,
+            header,
+            plan,
+            FORMATS[job["format"]],
+            job["grade"],
+            limits,
+            (focus[0], focus[1]) if focus else None,
+            Shrunk.from_dict(job["shared"], path.stat().st_size) if "shared" in job else None,
+            Sharing(aside.path, Size(*reach), aside.announce) if reach else None,
+        )
     facts = {
         "width": made.size.width,
         "height": made.size.height,
@@ -67,8 +72,10 @@ def _render(job: Mapping[str, Any], aside: Aside) -> Made:
 
 
 def _describe(job: Mapping[str, Any], aside: Aside) -> Made:
-    header = Header.from_dict(job["header"])
-    return {"facts": describe(Path(job["path"]), header, Limits(**job["limits"]), gps=job["gps"])}, b""
+    path, header, limits = Path(job["path"]), Header.from_dict(job["header"]), Limits(**job["limits"])
+    if header.medium == "picture":
+        return {"facts": describe(path, header, limits, gps=job["gps"])}, b""
+    return {"facts": recording(path, header, limits, Plan.read(job["plan"]).loading, gps=job["gps"])}, b""
 
 
 def _probe(job: Mapping[str, Any], aside: Aside) -> Made:
@@ -77,8 +84,6 @@ def _probe(job: Mapping[str, Any], aside: Aside) -> Made:
 
 
 def _sheet(job: Mapping[str, Any], aside: Aside) -> Made:
-    from transforms.video.sheets import sheet
-
     header, limits = Header.from_dict(job["header"]), Limits(**job["limits"])
     plan, row = Plan.read(job["plan"]), FORMATS[job["format"]]
     made = sheet(Path(job["path"]), header, plan, job["sheet"], row, limits)

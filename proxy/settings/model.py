@@ -123,7 +123,7 @@ class Settings(BaseSettings):
         "What every name in Redis begins with; those that work together have the same.",
         example="shop:",
     )
-    redis_seconds: Seconds = setting(0.1, "Longest that one command of Redis may take.", unit="seconds", gt=0)
+    redis_seconds: Seconds = setting(0.075, "Longest that one command of Redis may take.", unit="seconds", gt=0)
     redis_handover: Bytes = setting(
         "256KiB",
         "Largest result that Redis hands from one server to the others; larger ones go by `results` alone.",
