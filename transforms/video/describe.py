@@ -67,8 +67,8 @@ _MOST_CHAPTERS: Final = 500
 def recording(path: Path, header: Header, limits: Limits, loading: Loading, *, gps: bool) -> Facts:
     """The facts of a film or a sound as JSON values; those that it does not tell are left out.
 
-    It looks like the frame that a poster with the same options shows, a sound like its cover. Where it was taken is told
-    only to those who ask for `gps`. Raises what `open_original` raises.
+    It looks like the frame that a poster with the same options shows, a sound like its cover. Where it was taken is
+    told only to those who ask for `gps`. Raises what `open_original` raises.
     """
     with opened(path, header.kind, limits) as container:
         facts: Facts = {

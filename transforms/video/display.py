@@ -1,7 +1,7 @@
 """How a frame is turned to be shown, by the display matrix of its container."""
 
 import struct
-from typing import Final
+from typing import Any, Final
 
 from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
@@ -26,7 +26,8 @@ def orientation(frame: VideoFrame) -> int:
 
     A film that is turned by another angle than a quarter is shown at the nearest one.
     """
-    found = next((bytes(side) for side in frame.side_data if side.type == Type.DISPLAYMATRIX), b"")
+    sides: Any = frame.side_data
+    found: bytes = next((bytes(side) for side in sides if side.type == Type.DISPLAYMATRIX), b"")
     if len(found) < _MATRIX.size:
         return 1
     a, b, _, c, d, *_ = _MATRIX.unpack(found[: _MATRIX.size])

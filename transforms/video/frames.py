@@ -116,7 +116,7 @@ class Film:
         """The last stamp in the stream's own time that a moment includes."""
         return self._start + int((moment + _FINEST) / self._base)
 
-    def _from_key(self, until: int) -> Iterator[Packet]:
+    def _from_key(self, until: int) -> Iterator["Packet[VideoStream]"]:
         """Packets from a keyframe that has begun by then, or from the first one.
 
         A seek goes by the order of decoding, and so may land on a keyframe that is shown later than that.
@@ -133,7 +133,7 @@ class Film:
         # Some containers find the first packet only from before it, and some nothing there.
         return self._landed(self._start - int(10 / self._base), self._start)
 
-    def _landed(self, *targets: int) -> Iterator[Packet]:
+    def _landed(self, *targets: int) -> Iterator["Packet[VideoStream]"]:
         """Packets from the first keyframe behind the place where a seek lands, to the first target that there is."""
         for target in targets:
             with suppress(av.FFmpegError):  # what cannot be sought in is read on
@@ -146,7 +146,9 @@ class Film:
             if key and packet.size:
                 yield packet
 
-    def _decoded(self, packets: Iterator[Packet], until: int | None, stop: bool = False) -> Iterator[VideoFrame]:
+    def _decoded(
+        self, packets: Iterator["Packet[VideoStream]"], until: int | None, stop: bool = False
+    ) -> Iterator[VideoFrame]:
         """Frames in the order in which they are shown.
 
         Those that nothing refers to are left out where another one begins by `until` after them; with `stop` what
@@ -165,11 +167,11 @@ class Film:
         yield from self.stream.decode(None)
         codec.flush_buffers()
 
-    def _alone(self, packets: Iterator[Packet]) -> VideoFrame | None:
+    def _alone(self, packets: Iterator["Packet[VideoStream]"]) -> VideoFrame | None:
         """The frame of the first packet: a decoder that is flushed does not wait for those that follow."""
         codec = self.stream.codec_context
         codec.skip_frame = "DEFAULT"
-        given: list[Packet] = []
+        given: list[Packet[VideoStream]] = []
         for packet in islice(packets, _WHOLE):
             given.append(packet)
             frames = [frame for one in given for frame in self.stream.decode(one)] + self.stream.decode(None)
@@ -189,13 +191,13 @@ def film(path: Path, kind: str, limits: Limits) -> Iterator[Film]:
         yield Film(container, stream, limits)
 
 
-def _needed(packet: Packet, until: int) -> bool:
+def _needed(packet: "Packet[VideoStream]", until: int) -> bool:
     """Whether a packet is decoded by then, or shown by then: where an edit begins late, the latter comes first."""
     stamps = [stamp for stamp in (packet.dts, packet.pts) if stamp is not None]
     return not stamps or min(stamps) <= until
 
 
-def _followed(begins: int, until: int, ahead: Iterable[Packet]) -> bool:
+def _followed(begins: int, until: int, ahead: Iterable["Packet[VideoStream]"]) -> bool:
     """Whether a frame makes room for another one by then."""
     return any(packet.pts is not None and begins < packet.pts <= until for packet in ahead)
 

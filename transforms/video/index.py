@@ -34,6 +34,8 @@ class Picture:
     """Why not, for people."""
     range: str = "SDR"
     """SDR, PQ or HLG."""
+    weights: tuple[int, ...] = ()
+    """Bytes from each keyframe to the next; in Matroska with those of the sound beside them."""
 
 
 @dataclass(frozen=True)

@@ -77,9 +77,7 @@ def chosen(ladder: Ladder, width: int, height: int, bits: int, *, below: bool) -
     above = [step for step in ladder.steps if step.side > side]
     if above and not below and (not fitting or fitting[0].side * 1.1 < side):
         fitting.insert(0, above[-1])  # it is made in the film's own size
-    taken: list[Step] = []
-    for step in fitting if ladder.most >= len(fitting) else _apart(fitting)[: ladder.most]:
-        taken.append(step)
+    taken = fitting if ladder.most >= len(fitting) else _apart(fitting)[: ladder.most]
     made, most = [], bits or 2**40
     for step in taken:
         share = min(1.0, step.side / side)

@@ -13,7 +13,7 @@ from transforms.operation import Loading, Size
 from transforms.turbo import MARGIN
 from transforms.video.excerpt import check_animation, delays, frames_a_second, moves, start_of, steps
 from transforms.video.frames import Film, film
-from transforms.video.pixels import picture
+from transforms.video.stills import still
 
 
 def frames(
@@ -34,7 +34,7 @@ def frames(
     if not (animated and moves(loading)):
         size = _reduced(header, target, MARGIN)
         with film(path, header.kind, limits) as pictures:
-            return [picture(_shown(pictures, header, loading), size)]
+            return [still(_shown(pictures, header, loading), size)]
     size = _reduced(header, target, 1.0)
     moments = steps(loading, header, rate)
     check_animation(limits, len(moments), size)
@@ -43,7 +43,7 @@ def frames(
             begun = pictures.begins(pictures.interesting(Fraction(header.seconds)))
             moments = [begun + moment for moment in moments]
         found = map(pictures.keyframe_at, moments) if loading.nearest else pictures.frames_at(moments)
-        images = [picture(frame, size) for frame in found]
+        images = [still(frame, size) for frame in found]
     images[0] = images[0].copy()
     images[0].set_type(GValue.array_int_type, "delay", delays(len(images), frames_a_second(header, rate)))
     images[0].set_type(GValue.gint_type, "loop", 0)

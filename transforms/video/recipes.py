@@ -24,6 +24,8 @@ class Recipe:
     """Of the encoder: other numbers of threads write other bytes."""
     fastest: Fraction
     """Frames a second at most."""
+    scaling: str
+    """FFmpeg's name of the way in which frames are made smaller."""
 
 
 RECIPES: Final[Mapping[int, Recipe]] = MappingProxyType(
@@ -36,6 +38,7 @@ RECIPES: Final[Mapping[int, Recipe]] = MappingProxyType(
             key=2,
             threads=2,
             fastest=Fraction(60),
+            scaling="BILINEAR",
         ),
     }
 )

@@ -26,7 +26,7 @@ from transforms.saving import save
 from transforms.shrunk import lying
 from transforms.video.frames import Film
 from transforms.video.header import picture_of
-from transforms.video.pixels import picture
+from transforms.video.stills import picture
 from transforms.video.storyboard import Storyboard, sized
 
 MOST_DECODED: Final = 2_000_000_000

@@ -46,6 +46,8 @@ class Rung:
     height: int = 0
     rate: Fraction = Fraction(0)
     """Frames a second of pictures, samples a second of sound."""
+    bits: int = 0
+    """Bits a second that its encoder may spend at most; 0 where nothing is encoded."""
     range: str = "SDR"
     """SDR, PQ or HLG."""
     channels: int = 0

@@ -1,5 +1,6 @@
 """From a decoded frame to pixels as pictures have them: eight bits, sRGB, square, whole lines."""
 
+from fractions import Fraction
 from typing import Final
 
 import av
@@ -18,7 +19,7 @@ _SMOOTH: Final = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation
 _SHARP: Final = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
 
-def picture(frame: VideoFrame, size: Size) -> Image:
+def still(frame: VideoFrame, size: Size) -> Image:
     """A frame's pixels at a size, lying as stored; alpha is left out, as players without it do.
 
     Where only half of its lines are of one moment the others are made of their neighbours. What is brighter than white
@@ -48,9 +49,7 @@ def picture(frame: VideoFrame, size: Size) -> Image:
 def _whole_lines(frame: VideoFrame) -> VideoFrame:
     """A frame of one moment: of the two that are woven into it the first, at all its lines."""
     graph = Graph()
-    source = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format.name, time_base=frame.time_base
-    )
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000))
     graph.link_nodes(source, graph.add("bwdif", "mode=send_frame:deint=all"), graph.add("buffersink")).configure()
     graph.vpush(frame)
     graph.vpush(None)
