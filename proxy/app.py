@@ -38,7 +38,7 @@ from proxy.handlers.verdicts import Verdicts
 from proxy.handlers.visitors import Visitors
 from proxy.herd import alone
 from proxy.known import StoredRecords
-from proxy.machinery import pools_of, refinement_of, scratch_of, store_of
+from proxy.machinery import ladders_of, pools_of, refinement_of, scratch_of, store_of, streams_of
 from proxy.metrics import Metrics
 from proxy.origins import Origins
 from proxy.pages import dropping
@@ -62,10 +62,8 @@ from proxy.sources.mounts import Mounted
 from proxy.sources.source import Closed
 from proxy.stores.notices import Notices
 from proxy.stores.traced import TracedStore
-from proxy.streaming.storyboards import Storyboards
-from proxy.streaming.streams import Streams
 from proxy.tags import tags_at
-from proxy.telling import dropped_in, refused_in, tracing_of, watch_in
+from proxy.telling import dropped_in, parts_in, refused_in, tracing_of, watch_in
 from proxy.together import Together
 from proxy.tracing import Off
 from proxy.workers.pool import Pool
@@ -141,30 +139,34 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         tell=together.tell_of_records,
     )
     together.hear_of_records(records.hear)
-    share_work = herd.share if herd else alone
-    storyboards = Storyboards(
-        store=store,
-        flights=flights,
-        together=share_work,
-        renderer=renderer,
-        bounds=bounds.__getitem__,
+    share = herd.share if herd else alone
+    ladders = ladders_of(settings)
+    streams = streams_of(
+        settings,
+        renderer,
+        pools["moving"],
+        store,
+        flights,
+        share,
+        metrics,
+        parts_in(metrics, tracing),
+        purged=generations.of,
+        ladders=lambda name: ladders.get(name),
         freshness=freshness.__getitem__,
         limiter=limiter,
         clock=time.time,
-        purged=generations.of,
-        guarded=settings.behind_nginx,
     )
     delivery = Delivery(
         reader=site.reader,
         records=records,
         store=store,
         flights=flights,
-        together=share_work,
+        together=share,
         renderer=renderer,
         siblings=Siblings(store),
         bounds=bounds.__getitem__,
         freshness=freshness.__getitem__,
-        streams=Streams(storyboards),
+        streams=streams,
         refine=refinement.consider,
         grade="final" if settings.first == "final" else "first",
         limiter=limiter,
@@ -201,6 +203,8 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         bounds.update(site.bounds)
         freshness.update(site.freshness)
         rechecks.update(site.rechecks)
+        ladders.clear()
+        ladders.update(ladders_of(others))
         media.delivery = replace(media.delivery, reader=site.reader)
         media.accel = _accel(others)
         gate.reader = site.reader
@@ -236,6 +240,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
                 closing.push_async_callback(herd.close)
             closing.push_async_callback(flights.close)
             closing.push_async_callback(refinement.close)
+            closing.push_async_callback(streams.ahead.close)
             phase.started = True
             yield
             phase.draining = True

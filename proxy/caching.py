@@ -243,9 +243,9 @@ def lifetime(
     return _lifetime(freshness, None if expires is None else floor(expires - now), versioned, final, degraded)
 
 
-def error_cache_control(status: int) -> str:
-    """Return the Cache-Control of an error."""
-    age = ERROR_AGES.get(status, 0)
+def error_cache_control(status: int, age: int | None = None) -> str:
+    """Return the Cache-Control of an error; `age` in seconds where it is not the usual one of its status."""
+    age = ERROR_AGES.get(status, 0) if age is None else age
     return f"public, max-age={age}" if age else "no-store"
 
 

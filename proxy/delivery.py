@@ -36,8 +36,13 @@ STAGES = ("queue", "fetch", "decode", "transform", "encode")
 class Streams(Protocol):
     """Products of many files: streams and storyboards."""
 
-    async def answer(self, ask: Ask, wanted: Wanted, base: Rendition) -> Answer:
-        """The file that is asked for, or the way to the first of them. Raises Refusals."""
+    async def answer(
+        self, ask: Ask, wanted: Wanted, purged: Purged, look: Callable[[], Awaitable[Rendition]]
+    ) -> Answer:
+        """The file that is asked for, or the way to the first of them.
+
+        `look` makes concrete what is wanted of the original as it is now. Raises OriginalChanged and Refusals.
+        """
 
 
 @dataclass(frozen=True)
@@ -116,12 +121,12 @@ class Delivery:
     async def _render(self, ask: Ask, wanted: Wanted, purged: Purged) -> Answer:
         if wanted.untouched and wanted.place.originals:
             return await self._original(ask, wanted, purged)
+        if wanted.plan.saving.format in STREAMS:
+            return await self.streams.answer(ask, wanted, purged, lambda: self._looked(ask, wanted, purged))
         record, header = await self.records.header(wanted.mounted)
         rendition = self.resolved(wanted, record, header, ask.accept, purged)
         if wanted.plan.saving.redirect:
             return self._redirect(wanted, rendition)
-        if rendition.format in STREAMS:
-            return await self.streams.answer(ask, wanted, rendition)
         if rendition.format == "explain":
             return await self._explained(ask, wanted, rendition)
         key = rendition.key
@@ -157,6 +162,10 @@ class Delivery:
             promised = replace(promised, etag=made.etag)
         timings = {name: float(str(made.meta[name])) for name in STAGES if name in made.meta}
         return replace(promised, body=made.body, outcome="made" if led else "shared", timings=timings)
+
+    async def _looked(self, ask: Ask, wanted: Wanted, purged: Purged) -> Rendition:
+        record, header = await self.records.header(wanted.mounted)
+        return self.resolved(wanted, record, header, ask.accept, purged)
 
     async def _made(self, rendition: Rendition, tags: Collection[str]) -> tuple[Result, bool]:
         """A result, and whether it was made for this request alone."""

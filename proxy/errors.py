@@ -18,13 +18,15 @@ class Row(NamedTuple):
     """What one kind of error is over HTTP.
 
     `retry_after` is in seconds, for errors that name none themselves. `told` is False where the fields of the error
-    stay in the log and the title is all that a client learns.
+    stay in the log and the title is all that a client learns. `age` is seconds that the answer may be kept, where that
+    differs from what is usual for its status.
     """
 
     status: int
     title: str
     retry_after: float | None = None
     told: bool = True
+    age: int | None = None
 
 
 INTERNAL: Final = Row(500, "Something went wrong in the server", told=False)
@@ -60,6 +62,9 @@ TABLE: Final[dict[type[Refusal] | type[SigningError], Row]] = {
     transforms.NoSuchPage: Row(422, "The original has no such page"),
     failures.NoSuchOriginal: Row(404, "No such original"),
     failures.NoSuchRendition: Row(404, "No such rendition"),
+    failures.NoSuchPlan: Row(503, "No such plan"),
+    # It may be back in a moment, as when a file is deleted first and then written anew.
+    failures.OriginalGone: Row(410, "The original is gone", age=10),
     failures.Forbidden: Row(403, "Not allowed"),
     failures.AlreadyExists: Row(409, "There is one already"),
     failures.NoToken: Row(401, "A token is needed"),
@@ -115,7 +120,7 @@ def problem(error: BaseException, request_id: str) -> ErrorAnswer:
     body = {"type": f"urn:darkroom:error:{name}", "code": name, "title": found.title, "status": found.status, **told}
     headers = [
         (b"content-type", b"application/problem+json"),
-        (b"cache-control", error_cache_control(found.status).encode("ascii")),
+        (b"cache-control", error_cache_control(found.status, found.age).encode("ascii")),
         (b"x-content-type-options", b"nosniff"),
         (b"x-error", _x_error(name, str(told.get("part", "")))),
     ]
@@ -160,13 +165,17 @@ class Documented(NamedTuple):
 def docs_table() -> list[Documented]:
     """List every error that can leave the server, by status and code."""
     told = [
-        Documented(kind.code, found.status, found.title, _first_line(kind), ERROR_AGES[found.status])
+        Documented(kind.code, found.status, found.title, _first_line(kind), _age(found))
         for kind, found in TABLE.items()
         if "code" in vars(kind) and found is not INTERNAL
     ]
     meaning = "Nobody foresaw this; the log tells more under the request's id."
     internal = Documented(INTERNAL_CODE, INTERNAL.status, INTERNAL.title, meaning, ERROR_AGES[INTERNAL.status])
     return sorted([*told, internal], key=lambda error: (error.status, error.code))
+
+
+def _age(found: Row) -> int:
+    return ERROR_AGES[found.status] if found.age is None else found.age
 
 
 def _first_line(kind: type[Exception]) -> str:

@@ -59,6 +59,21 @@ class NoSuchPurge(Refusal):
     code = "no_such_purge"
 
 
+@dataclass(eq=False)
+class NoSuchPlan(Refusal):
+    """No plan of a stream is known under this id, and what is there now is planned otherwise."""
+
+    code = "no_such_plan"
+
+    retry_after: float = 5.0
+
+
+class OriginalGone(Refusal):
+    """The original that a stream was planned for is not there any more, and no copy of it is."""
+
+    code = "original_gone"
+
+
 class OriginFailed(Refusal):
     """The place where originals live answered with an error, or not at all."""
 

@@ -79,7 +79,7 @@ class Gate:
             yield b"cache-control", _kept(HOLDS, HOLDS_WITHOUT_US)
             return
         now = self.clock()
-        versioned = wanted.plan.saving.version is not None
+        versioned = wanted.plan.saving.version is not None or wanted.request.part
         age = YEAR if versioned else self.freshness(wanted.mounted.name).max_age
         # A moment and no span, as the verdict itself is kept for a while.
         yield b"x-darkroom-until", http_date(min(now + age, wanted.expires)).encode()

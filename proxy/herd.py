@@ -32,7 +32,7 @@ class Exchange(Protocol):
         """Return when a result is where others look for it, or will not get there."""
 
 
-async def alone(key: str, make: Make) -> tuple[Result, bool]:
+async def alone(key: str, make: Make, patience: float | None = None) -> tuple[Result, bool]:
     """The work of a front that shares with nobody."""
     return await make(), True
 
@@ -55,11 +55,15 @@ class Herd:
         self._working: set[asyncio.Task[None]] = set()
         self.received = 0
 
-    async def share(self, key: str, make: Make) -> tuple[Result, bool]:
-        """What `make` returns or raises, or what another front has made, and whether it was made here."""
+    async def share(self, key: str, make: Make, patience: float | None = None) -> tuple[Result, bool]:
+        """What `make` returns or raises, or what another front has made, and whether it was made here.
+
+        `patience` is seconds after which who waits for others does it himself, where that is not what is usual. What
+        takes longer to make may take longer to arrive as well.
+        """
         answer: asyncio.Future[tuple[Result, bool]] = asyncio.get_running_loop().create_future()
         # The answer does not wait until others have it too.
-        task = asyncio.create_task(self._work(key, make, answer))
+        task = asyncio.create_task(self._work(key, make, answer, patience))
         self._working.add(task)
         task.add_done_callback(self._working.discard)
         return await answer
@@ -72,11 +76,14 @@ class Herd:
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _work(self, key: str, make: Make, answer: "asyncio.Future[tuple[Result, bool]]") -> None:
+    async def _work(
+        self, key: str, make: Make, answer: "asyncio.Future[tuple[Result, bool]]", patience: float | None
+    ) -> None:
         asked = self._clock()
+        giving = GIVING if patience is None else max(GIVING, patience / 10)
         try:
             async with AsyncExitStack() as stack:
-                ours = await self._ours(stack, key)
+                ours = await self._ours(stack, key, self._patience if patience is None else patience)
                 # After a wait there may be something even where nobody was heard to finish.
                 waited = not ours or self._clock() - asked > SOON
                 if waited and (taken := await self._exchange.take(key)):
@@ -89,7 +96,7 @@ class Herd:
                 _tell(answer, made, True)
                 if ours:
                     with suppress(TimeoutError):
-                        async with asyncio.timeout(GIVING):
+                        async with asyncio.timeout(giving):
                             await self._exchange.give(key, made)
         except asyncio.CancelledError:
             answer.cancel()
@@ -98,10 +105,10 @@ class Herd:
             if not answer.done():
                 answer.set_exception(error)
 
-    async def _ours(self, stack: AsyncExitStack, key: str) -> bool:
+    async def _ours(self, stack: AsyncExitStack, key: str, patience: float) -> bool:
         """Whether the lock is ours; false also for one who has waited for long enough."""
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(patience):
                 return await stack.enter_async_context(self._locks.held(key, LEASE))
         except TimeoutError:
             return False

@@ -3,25 +3,41 @@
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 
+from proxy import metrics as counted
 from proxy.budget import Budget
+from proxy.caching import Freshness
+from proxy.clients.rates import Limiter
 from proxy.flights import Flights
 from proxy.metrics import Metrics
 from proxy.refinement import Refinement
-from proxy.rendering import Renderer
+from proxy.rendering import Renderer, opened
 from proxy.rendition import Rendition
 from proxy.settings import Settings
 from proxy.stores.disk import DiskStore
 from proxy.stores.memory import MemoryStore
 from proxy.stores.result import Result, Store
 from proxy.stores.tiered import TieredStore
+from proxy.streaming.ahead import Ahead
+from proxy.streaming.part import Part
+from proxy.streaming.parts import Parts
+from proxy.streaming.plans import Plans
+from proxy.streaming.storyboards import Storyboards
+from proxy.streaming.streams import Streams
+from proxy.streaming.studio import Studio
+from proxy.tags import Purged
 from proxy.together import Together
 from proxy.workers.poison import PoisonList
-from proxy.workers.pool import BEHIND, Pool
+from proxy.workers.pool import BEHIND, Pool, Reply
+from transforms.limits import Cost
+from transforms.video.ladders import LADDERS, Ladder, Step
+from transforms.video.recipes import RECIPES
 
 log = structlog.get_logger(__name__)
 
@@ -74,6 +90,53 @@ def pools_of(settings: Settings, budget: Budget, metrics: Metrics, reserve: int)
         # Films and sounds: long work, and FFmpeg reads what may be hostile.
         "moving": pool("moving", budget.workers, 0),
     }
+
+
+def streams_of(
+    settings: Settings,
+    renderer: Renderer,
+    pool: Pool,
+    store: TieredStore,
+    flights: Flights,
+    share: Callable[..., Awaitable[tuple[Result, bool]]],
+    metrics: Metrics,
+    told: Callable[[Part, Cost, Reply, int], None],
+    *,
+    purged: Callable[[Collection[str]], Purged],
+    freshness: Callable[[str], Freshness],
+    limiter: Limiter,
+    clock: Callable[[], float],
+    **answering: Any,
+) -> Streams:
+    """What answers for streams; `answering` is what it has in common with the delivery."""
+    studio = Studio(pool, opened, renderer.limits, settings.deadline_moving)
+    # Work on a film takes its time on another machine too.
+    together = partial(share, patience=settings.deadline_moving)
+    parts = Parts(store, flights, together, studio, told)
+    ahead = Ahead(parts.ahead, pool.at_leisure, max(1, pool.stats().size - 1), partial(metrics.count, counted.AHEAD))
+    common: dict[str, Any] = {
+        "freshness": freshness,
+        "limiter": limiter,
+        "clock": clock,
+        "guarded": settings.behind_nginx,
+    }
+    return Streams(
+        Plans(store, flights, together, studio, tuple(sorted(RECIPES, reverse=True))),
+        parts,
+        ahead,
+        Storyboards(store, flights, together, renderer, purged, **common),
+        **common,
+        **answering,
+    )
+
+
+def ladders_of(settings: Settings) -> dict[str, dict[str, Any]]:
+    """The rungs of streams by name, as jobs want them: those of the settings, and those that are always there."""
+    own = {
+        name: Ladder(tuple(Step(step.side, step.bits) for step in ladder.steps), ladder.most, ladder.remux)
+        for name, ladder in settings.ladders.items()
+    }
+    return {name: ladder.to_dict() for name, ladder in {**LADDERS, **own}.items()}
 
 
 def scratch_of(settings: Settings) -> Path:

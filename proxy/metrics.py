@@ -47,6 +47,13 @@ WORK_SECONDS: Final = Metric("darkroom_work_seconds_total", "counter", "Time tha
 ESTIMATED_SECONDS: Final = Metric(
     "darkroom_work_estimated_seconds_total", "counter", "Time that this work was estimated to take.", ("format",)
 )
+PARTS: Final = Metric("darkroom_parts_total", "counter", "Parts of streams made, by what it took.", ("work",))
+AHEAD: Final = Metric(
+    "darkroom_parts_ahead_total",
+    "counter",
+    "Parts of streams made before they were asked for: made, used since, or dropped before.",
+    ("outcome",),
+)
 ORIGIN_REQUESTS: Final = Metric("darkroom_origin_requests_total", "counter", "Originals read.", ("mount",))
 ORIGIN_BYTES: Final = Metric("darkroom_origin_bytes_total", "counter", "Bytes of originals read.", ("mount",))
 FETCHES: Final = Metric(
@@ -123,6 +130,8 @@ METRICS: Final = (
     MEMORY_RATIO,
     WORK_SECONDS,
     ESTIMATED_SECONDS,
+    PARTS,
+    AHEAD,
     ORIGIN_REQUESTS,
     ORIGIN_BYTES,
     FETCHES,

@@ -8,7 +8,7 @@ from typing import Protocol
 from proxy.failures import Forbidden
 from transforms.operation import Operation, Size, joined
 from transforms.operations.geometry import Resize
-from transforms.operations.output import DESCRIPTIONS, Format, Quality
+from transforms.operations.output import DESCRIPTIONS, STREAMS, Format, Quality
 from transforms.params import Length
 from transforms.plan import Plan
 
@@ -62,6 +62,14 @@ class Policy:
         """Raises Forbidden for a mount that the key does not open."""
         if any(rule.mounts is not None and mount not in rule.mounts for rule in self.rules):
             raise Forbidden("the key does not open this mount", part=part)
+
+    def longest_side(self, steps: Sequence[str]) -> int | None:
+        """Pixels of the longest side that a rung of a stream may have, asked for by these steps; None: as many as it
+        has."""
+        sides = [rule.largest for rule in self.rules if rule.largest is not None]
+        if not (steps and _presets_alone(steps)):
+            sides += [rule.ladder[-1] for rule in self.rules if rule.ladder]
+        return min(sides, default=None)
 
     @property
     def confined(self) -> bool:
@@ -118,7 +126,7 @@ def _on_ladder(plan: Plan, ladder: Sequence[int]) -> Plan:
             part = ",".join(joined(*option) for option in operation.write().items())
             raise Forbidden(f"{part} may not be asked for here", part=part, expected="f_ or a level of q_auto")
     asked = plan.find(Format)
-    if not operations and not (asked and asked.format in DESCRIPTIONS):
+    if not operations and not (asked and asked.format in (*DESCRIPTIONS, *STREAMS)):
         # Nothing said of the size means the largest that may be had.
         operations = [Resize(width=Length(ladder[-1]), height=Length(ladder[-1]))]
     return Plan(tuple((_snapped(operation, ladder, rungs),) for operation in operations), plan.whole)

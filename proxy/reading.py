@@ -17,7 +17,7 @@ from proxy.tags import original_tags, preset_tags
 from signing import Address, BadAddress, Expired, KeyRing, Request, Unsigned, Verified, sign, verify
 from signing.escapes import unescape
 from transforms.errors import BadPlan
-from transforms.operations.output import Fallback
+from transforms.operations.output import Fallback, Format
 from transforms.pipeline import PIPELINE
 from transforms.plan import Plan
 
@@ -80,7 +80,8 @@ class Wanted:
         facts = (
             self.mounted.name,
             self.mounted.key,
-            str(self.plan),
+            # A part is the same for players of every kind.
+            str(self.plan.replaced(without=(Format,)) if self.request.part else self.plan),
             self.untouched and self.place.originals,
             self.address.name,
             repr(self.policy.rules),
@@ -109,7 +110,10 @@ class Reader:
         places: Mapping[str, Place],
         open_to_all: bool,
         clock: Callable[[], float],
+        lingering: float = 0.0,
     ) -> None:
+        """`lingering` is the seconds for which parts of a stream may be had once its URL has expired."""
+        self._lingering = lingering
         self._ring, self._policies, self._presets = ring, policies, presets
         self._mounts, self._places = mounts, places
         self._open_to_all, self._clock = open_to_all, clock
@@ -125,7 +129,7 @@ class Reader:
             wanted = self._read_anew(path, late)
             if len(path) <= LONGEST_REMEMBERED:
                 self._read[path] = wanted
-        elif wanted.expires is not None and not late and self._clock() >= wanted.expires:
+        elif wanted.expires is not None and not late and self._now(wanted.request) >= wanted.expires:
             raise Expired("The address has expired", part=f"exp_{wanted.expires}")
         return wanted
 
@@ -162,7 +166,15 @@ class Reader:
             if self._open_to_all:
                 return None
             raise Unsigned("The server has no key that could verify a signature")
-        return verify(request, self._ring, 0.0 if late else self._clock())
+        return verify(request, self._ring, 0.0 if late else self._now(request))
+
+    def _now(self, request: Request) -> float:
+        """The moment that an expiry is held against.
+
+        Whoever has begun a film before its URL expired may see it to its end: its parts have names that only its
+        playlists tell, and these are not given any more.
+        """
+        return self._clock() - (self._lingering if request.part else 0.0)
 
     def _mounted(self, source: str, verified: Verified | None) -> Mounted:
         try:

@@ -18,7 +18,7 @@ from transforms.formats import FORMATS, by_extension
 from transforms.headers import Header
 from transforms.limits import Limits
 from transforms.operation import Size, joined
-from transforms.operations.output import DESCRIPTIONS, DRAWN, STREAMS, Attachment, Fallback, Format, result_of
+from transforms.operations.output import DRAWN, STREAMS, Attachment, Fallback, Format, result_of
 from transforms.plan import Plan
 from transforms.video.excerpt import check_animation, count, moves, spans
 from transforms.video.storyboard import VERSION
@@ -106,7 +106,8 @@ def resolve(
     if header.medium == "motion" and not plan.loading.waveform:
         check_moments(plan, header, row is not None and row.animation, sizes, bounds.limits)
     bounds.limits.check_original(header, moving=row is not None and row.animation and not plan.loading.page)
-    if plan.saving.format not in DESCRIPTIONS:
+    # A description has no size, and a stream has many: those that are too large are left out of it.
+    if result_of(choice.format) not in ("facts", "stream"):
         for size in sizes:
             bounds.limits.check_result(*size)
         wanted.policy.check_size(sizes[-1])

@@ -30,6 +30,7 @@ RELOADED = frozenset(
     (
         "keys", "presets", "mounts", "limits", "freshness", "gps", "rates", "connections", "trusted_proxies",
         "cors_origins", "corp", "admin_token", "tokens", "tag_header", "accel", "config", "remote", "unsigned",
+        "ladders", "stream_linger",
     )
 )  # fmt: skip
 """Settings that hold as soon as they are read anew; all others are those of the start."""
@@ -78,6 +79,7 @@ class Site:
             {name: _place(offer) for name, offer in offers.items()},
             open_to_all=settings.unsigned or ring is None,
             clock=time.time,
+            lingering=settings.stream_linger,
         )
         site = cls(
             reader,

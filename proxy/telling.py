@@ -1,5 +1,7 @@
 """A part of the composition root: what is counted, logged and traced of what happens elsewhere."""
 
+from collections.abc import Callable
+
 import structlog
 
 from proxy import metrics as counted
@@ -11,6 +13,7 @@ from proxy.metrics import Metrics
 from proxy.rendering import Watch
 from proxy.rendition import Rendition
 from proxy.settings import Settings
+from proxy.streaming.part import Part
 from proxy.tracing import Off, Tracing, open_telemetry
 from proxy.workers.pool import Reply
 from transforms.limits import Cost
@@ -57,6 +60,30 @@ def dropped_in(metrics: Metrics) -> Dropped:
 def _hint(client: str) -> dict[str, str]:
     """What to do where a proxy is taken for a client."""
     return {"hint": "if this is a proxy of yours, name it in trusted_proxies"} if is_private(client) else {}
+
+
+def parts_in(metrics: Metrics, tracing: Tracing) -> Callable[[Part, Cost, Reply, int], None]:
+    """Tells of parts of streams that are made."""
+
+    def told(part: Part, cost: Cost, reply: Reply, size: int) -> None:
+        metrics.count(counted.PARTS, part.work)
+        metrics.observe(counted.STAGE_SECONDS, reply.queued, "queue")
+        metrics.observe(counted.COST_RATIO, reply.worked * 1000 / max(cost.milliseconds, 0.1), part.form)
+        metrics.observe(counted.MEMORY_RATIO, reply.peak / (reply.base + cost.memory), part.form)
+        metrics.count(counted.WORK_SECONDS, part.form, by=reply.worked)
+        metrics.count(counted.ESTIMATED_SECONDS, part.form, by=cost.milliseconds / 1000)
+        tracing.was("queue", reply.queued, reply.worked)
+        log.debug(
+            "a part was made",
+            plan=part.kept.plan.id,
+            rung=part.rung.name,
+            part=part.place,
+            bytes=size,
+            ms=round(reply.worked * 1000, 1),
+            estimate=round(cost.milliseconds, 1),
+        )
+
+    return told
 
 
 def watch_in(metrics: Metrics, tracing: Tracing) -> Watch:

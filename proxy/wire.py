@@ -17,6 +17,9 @@ SAFE = (
 )
 """The policy for what a browser could run, and the media types that it cannot."""
 
+PLAYLISTS = ("application/vnd.apple.mpegurl", "application/dash+xml")
+"""The media types of a stream's playlists (RFC 8216, 4; ISO/IEC 23009-1, C)."""
+
 PARTED_BY_SPACES = ("surrogate-key", "xkey")
 """Fields whose tags stand between spaces (Fastly, Varnish); elsewhere it is commas."""
 
@@ -60,8 +63,8 @@ class Manners:
 
 
 def is_text(media_type: str) -> bool:
-    """Whether it becomes much smaller by compression: what is no picture."""
-    return media_type.startswith(("application/json", "application/problem+json", "text/"))
+    """Whether it becomes much smaller by compression: what is no picture, film or sound."""
+    return media_type.startswith(("application/json", "application/problem+json", "text/", *PLAYLISTS))
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ def _pattern(leaf: str) -> str:
 
 
 _leaf = re.compile("|".join(map(_pattern, LEAVES)))
+_part = re.compile("|".join(_pattern(leaf) for leaf in LEAVES if leaf.startswith("hls/<plan>/")))
 
 
 def is_leaf(name: str) -> bool:
@@ -40,3 +41,12 @@ def is_leaf(name: str) -> bool:
     (True, False, False)
     """
     return _leaf.fullmatch(name) is not None
+
+
+def is_part(name: str) -> bool:
+    """Say whether what follows `~` is a file of one plan of a stream: its name holds the plan's.
+
+    >>> is_part("hls/5f0c2a91/720/12.m4s"), is_part("master.m3u8")
+    (True, False)
+    """
+    return _part.fullmatch(name) is not None

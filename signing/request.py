@@ -7,7 +7,7 @@ from typing import Self
 from signing.address import holds_auth, source_span
 from signing.errors import BadAddress, Unsigned
 from signing.escapes import unescape
-from signing.leaves import is_leaf
+from signing.leaves import is_leaf, is_part
 
 MEMBERS = {
     "exp": (re.compile("[1-9][0-9]{0,11}"), "whole seconds since 1970"),
@@ -93,6 +93,12 @@ class Request:
         auth = Auth.read(first)
         offset = 1 if auth is None else 1 + len(first) + len(slash)
         return cls(auth, _merged(text[offset:], offset), offset)
+
+    @property
+    def part(self) -> bool:
+        """Whether this is a part of a stream, whose name a playlist has told."""
+        cut = self.rest.find("/~")
+        return cut >= 0 and is_part(self.rest[cut + 2 :])
 
     @property
     def payload(self) -> str:

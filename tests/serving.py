@@ -197,16 +197,18 @@ def serving(
     scratch: Path,
     *arguments: str,
     largest_file: int | None = None,
+    module: str = "proxy",
     **settings: Any,
 ) -> Iterator[Server]:
     """`darkroom serve` with these settings, stopped in the end; `scratch` is for its log and its cache.
 
-    `largest_file` is how many bytes a file may have that it or its workers write: a disk that is full.
+    `largest_file` is how many bytes a file may have that it or its workers write: a disk that is full. `module` is what
+    is run in place of `proxy`.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     settings = {"cache": str(scratch / "cache"), "workers": 2, "drain_seconds": 0, **settings}
     log_file = scratch / "log"
-    command = [sys.executable, "-m", "proxy", "serve", *([str(folder)] if folder else []), "--port", "0", *arguments]
+    command = [sys.executable, "-m", module, "serve", *([str(folder)] if folder else []), "--port", "0", *arguments]
 
     def limit() -> None:
         if largest_file is not None:

@@ -31,8 +31,9 @@ RULES: dict[str, set[str]] = {
         "proxy.settings", "proxy.stores",
     },
     "proxy.machinery": {  # another
-        "structlog", "proxy.budget", "proxy.flights", "proxy.metrics", "proxy.refinement", "proxy.rendering",
-        "proxy.rendition", "proxy.settings", "proxy.stores", "proxy.together", "proxy.workers",
+        "structlog", "proxy.budget", "proxy.caching", "proxy.clients", "proxy.flights", "proxy.metrics",
+        "proxy.refinement", "proxy.rendering", "proxy.rendition", "proxy.settings", "proxy.stores", "proxy.streaming",
+        "proxy.tags", "proxy.together", "proxy.workers", "transforms",
     },
     "proxy.forgetting": {  # another
         "proxy.coordination", "proxy.handlers.tokens", "proxy.metrics", "proxy.purging", "proxy.recent",
@@ -40,14 +41,14 @@ RULES: dict[str, set[str]] = {
     },
     "proxy.telling": {  # another
         "structlog", "proxy.clients", "proxy.log", "proxy.metrics", "proxy.rendering", "proxy.rendition",
-        "proxy.settings", "proxy.tracing", "proxy.workers", "transforms",
+        "proxy.settings", "proxy.streaming", "proxy.tracing", "proxy.workers", "transforms",
     },
     "proxy.__main__": {"*"},
     "proxy.commands": {"*"},
     "proxy.console": {"typer", "proxy.settings"},
     "proxy.warming": {
-        "httpx", "proxy.delivery", "proxy.reading", "proxy.rendering", "proxy.rendition", "proxy.stores", "signing",
-        "transforms",
+        "httpx", "proxy.answer", "proxy.delivery", "proxy.failures", "proxy.reading", "proxy.rendering",
+        "proxy.rendition", "proxy.stores", "signing", "transforms",
     },
     "proxy.reference": {"proxy.errors", "proxy.metrics", "proxy.settings", "transforms"},
     "proxy.greeting": {"proxy.settings", "signing", "transforms"},
@@ -88,8 +89,9 @@ RULES: dict[str, set[str]] = {
     "proxy.tracing": {"opentelemetry", "proxy.log"},
     "proxy.answer": {"proxy.caching", "proxy.stores"},
     "proxy.streaming": {
-        "proxy.answer", "proxy.caching", "proxy.clients", "proxy.failures", "proxy.flights", "proxy.herd",
-        "proxy.reading", "proxy.rendering", "proxy.rendition", "proxy.stores", "proxy.tags", "transforms",
+        "cachetools", "structlog", "proxy.answer", "proxy.caching", "proxy.clients", "proxy.failures", "proxy.flights",
+        "proxy.herd", "proxy.reading", "proxy.rendering", "proxy.rendition", "proxy.sources", "proxy.stores",
+        "proxy.tags", "proxy.workers", "signing", "transforms",
     },
     "proxy.delivery": {
         "proxy.answer", "proxy.caching", "proxy.clients", "proxy.failures", "proxy.flights", "proxy.herd",

@@ -5,6 +5,8 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette_compress import CompressMiddleware, add_compress_type
 
+from proxy.wire import PLAYLISTS
+
 SMALLEST = 500
 """Bytes below which a text stays as it is: it fits into the packet that its head needs."""
 GIVE = "darkroom.give"
@@ -14,7 +16,8 @@ class Texts:
     """Runs an application whose answer is text, and compresses that for clients that take it."""
 
     def __init__(self) -> None:
-        add_compress_type("application/problem+json")
+        for media_type in ("application/problem+json", *PLAYLISTS):
+            add_compress_type(media_type)
         self._middleware = CompressMiddleware(_given, minimum_size=SMALLEST)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, give: ASGIApp) -> None:

@@ -16,6 +16,7 @@ from proxy.settings.limits import Limits
 from proxy.settings.mounts import Keys, Mounts, Offer, Presets, Remote
 from proxy.settings.origins import said
 from proxy.settings.purging import Addresses, FieldName, Hooks, Tokens
+from proxy.settings.streams import Ladders
 from proxy.settings.tiers import LARGEST_BODY, RedisURL, Tier, Tiers
 from proxy.settings.units import Bytes, Networks, Seconds, Whole
 from proxy.sources.mounts import REMOTE
@@ -77,6 +78,18 @@ class Settings(BaseSettings):
         None,
         "Originals on other web sites, by their whole addresses; with the settings of mounts.",
         shown="none",
+    )
+
+    ladders: Ladders = setting(
+        {},
+        "Sizes of streams by name: `mobile` is used as `sp_mobile`, and `auto` is what holds without.",
+        example='{mobile = {steps = [{side = 480, bits = "1m"}]}}',
+        shown="`auto`, `full`, `source`",
+    )
+    stream_linger: Seconds = setting(
+        "4h",
+        "How long parts of a stream may be had once its URL has expired, by those who have begun before.",
+        unit="seconds",
     )
 
     rates: Rates = setting(Rates(), "How often one client may ask; an IPv6 client is its /64.")

@@ -14,6 +14,7 @@ from proxy.settings.origins import Elsewhere, Located, said
 from proxy.settings.units import Names, PointText, Seconds, Whole, read_list
 from signing.address import RESERVED, looks_like_step
 from transforms.formats import by_extension, writable
+from transforms.operations.output import STREAMS
 
 
 def read_ladder(value: object) -> object:
@@ -26,12 +27,12 @@ def read_ladder(value: object) -> object:
 
 def check_formats(names: tuple[str, ...]) -> tuple[str, ...]:
     """The formats' own names: `jpg` for `jpeg`."""
-    made = {row.name for row in writable()}
-    formats = [by_extension(name) for name in names]
-    for name, row in zip(names, formats, strict=True):
-        if row is None or row.name not in made:
+    made = {*(row.name for row in writable()), *STREAMS}
+    formats = [name if name in STREAMS else row.name if (row := by_extension(name)) else "" for name in names]
+    for name, known in zip(names, formats, strict=True):
+        if known not in made:
             raise said(f"{name!r} is no format that is made here; there are {', '.join(sorted(made))}")
-    return tuple(dict.fromkeys(row.name for row in formats if row))
+    return tuple(dict.fromkeys(formats))
 
 
 Ladder = Annotated[tuple[Whole, ...], BeforeValidator(read_ladder)]

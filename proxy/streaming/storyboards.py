@@ -12,7 +12,7 @@ from proxy.flights import Flights
 from proxy.herd import Make
 from proxy.reading import Wanted
 from proxy.rendering import Renderer
-from proxy.rendition import Bounds, Rendition
+from proxy.rendition import Rendition
 from proxy.stores.result import Result, Store
 from proxy.tags import Purged
 from transforms.formats import FORMATS
@@ -31,19 +31,18 @@ class Storyboards:
     together: Callable[[str, Make], Awaitable[tuple[Result, bool]]]
     """Has the work of a key done by this front or by another, and says whether it was this one."""
     renderer: Renderer
-    bounds: Callable[[str], Bounds]
+    purged: Callable[[Collection[str]], Purged]
+    """What purges of these tags there were."""
     freshness: Callable[[str], Freshness]
     limiter: Limiter
     clock: Callable[[], float]
-    purged: Callable[[Collection[str]], Purged]
-    """What purges of these tags there were."""
     guarded: bool = False
     """Whether a cache in front has each request verified, so that an answer may outlive the URL it was made for."""
 
     async def answer(self, ask: Ask, wanted: Wanted, base: Rendition) -> Answer:
         """The cues or a sheet; nothing is decoded before it is known that there is such a sheet. Raises Refusals."""
         board = Storyboard.of(base.header, base.plan)
-        self.bounds(base.mounted.name).limits.check_result(*board.size(0))
+        self.renderer.limits(base.mounted.name).check_result(*board.size(0))
         name = wanted.address.name
         if name == CUES:
             return self._cues(ask, wanted, base, board)

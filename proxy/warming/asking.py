@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
@@ -12,6 +12,7 @@ import httpx
 
 from proxy.warming.crew import each
 from proxy.warming.making import ACCEPTS, Warmed, shown
+from proxy.warming.streams import Unfolding, Unread
 
 TRIES: Final = 4
 """How often something is asked for while the server is too busy."""
@@ -48,6 +49,11 @@ class Asking:
     told: Callable[[Warmed], None]
     read: Callable[[], None]
     """Told of each path when it is done."""
+    presets: Mapping[str, str] = field(default_factory=dict)
+    segments: int | None = None
+    """Segments that are asked for of each rung of a stream; None: all."""
+    more: Callable[[int], None] = lambda number: None
+    """Told how many paths there are more than were known."""
     stopped: bool = False
     _seen: set[tuple[bytes, bytes]] = field(default_factory=set)
 
@@ -60,7 +66,18 @@ class Asking:
                 await self._path(client, path)
                 self.read()
 
-            await each(paths, self.parallel, lambda: self.stopped, one)
+            async def playlist(path: bytes) -> str:
+                answer = await self._asked(client, path, b"")
+                if answer is None or answer.status_code != 200:
+                    raise Unread(f"{answer.status_code if answer else ''} no playlist came".strip())
+                return answer.text
+
+            def failed(path: bytes, why: str) -> None:
+                self.told(Warmed(shown(path), "failed", why))
+                self.read()
+
+            unfolding = Unfolding(self.presets, playlist, self.segments, self.more, failed)
+            await each(unfolding.each(paths), self.parallel, lambda: self.stopped, one)
 
     async def _path(self, client: httpx.AsyncClient, path: bytes) -> None:
         for accept in ACCEPTS:

@@ -1,19 +1,28 @@
 """Results made before anybody asks for them, in their final grade, by the pipeline that requests go through."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from proxy.answer import Answer, Ask
 from proxy.delivery import Delivery
+from proxy.failures import Busy, RateLimited
 from proxy.reading import Wanted
 from proxy.rendering import OriginalChanged
+from proxy.rendition import Rendition
 from proxy.warming.crew import each
+from proxy.warming.streams import Unfolding
 from signing import Expired, SigningError
 from transforms.errors import Refusal, UnsupportedFormat
+from transforms.operations.output import STREAMS
 
 ACCEPTS = (b"image/avif,image/webp", b"image/webp", b"")
 """The kinds of client that there are for `f_auto`, each with an answer of its own."""
+
+TRIES = 4
+"""How often a part is asked for while too much else is."""
 
 _signature = re.compile(r"\bsig_[^,/]*")
 
@@ -46,12 +55,15 @@ class Warming:
     told: Callable[[Warmed], None]
     read: Callable[[], None]
     """Told of each path when it is done."""
+    unfolding: Unfolding | None = None
+    """What knows the parts of streams; None where there are none."""
     stopped: bool = False
     _seen: set[str] = field(default_factory=set)
 
     async def run(self, paths: AsyncIterator[bytes]) -> None:
         """Go through all paths; what goes wrong with one is told, and the next one follows."""
-        await each(paths, self.parallel, lambda: self.stopped, self._path)
+        unfolded = self.unfolding.each(paths) if self.unfolding else paths
+        await each(unfolded, self.parallel, lambda: self.stopped, self._path)
 
     async def _path(self, path: bytes) -> None:
         await self._warmed(path)
@@ -66,9 +78,48 @@ class Warming:
             strange = self.listed and isinstance(error, UnsupportedFormat)
             self.told(Warmed(name, "skipped" if strange else "failed", str(error)))
             return
+        if wanted.plan.saving.format in STREAMS:
+            self.told(await self._part(name, path, wanted))
+            return
         for accept in ACCEPTS if wanted.plan.saving.format == "auto" else (b"",):
             if warmed := await self._steadily(name, wanted, accept):
                 self.told(warmed)
+
+    async def playlist(self, path: bytes) -> str:
+        """The text of a playlist of a stream. Raises Refusals and SigningError."""
+        answer = await self._answered(path, self._read(path))
+        return answer.body.decode() if isinstance(answer.body, bytes) else answer.body.read().decode()
+
+    async def _part(self, shown: str, path: bytes, wanted: Wanted) -> Warmed:
+        """One part of a stream."""
+        if not wanted.request.part:
+            why = "the parts of f_dash are those of f_hls" if wanted.plan.saving.format == "dash" else "it is not kept"
+            return Warmed(shown, "skipped", why)
+        if self.rehearsal:
+            return Warmed(shown, "wanted")
+        try:
+            for left in reversed(range(TRIES)):
+                try:
+                    answer = await self._answered(path, wanted)
+                    break
+                except (Busy, RateLimited) as later:
+                    if not left or self.stopped:
+                        raise
+                    await asyncio.sleep(later.retry_after)
+        except (Refusal, OriginalChanged) as error:
+            return Warmed(shown, "failed", str(error) or "the original is just being changed")
+        size = len(answer.body) if isinstance(answer.body, bytes) else answer.body.length
+        return Warmed(shown, "made" if answer.outcome in ("made", "shared") else "there", size=size)
+
+    async def _answered(self, path: bytes, wanted: Wanted) -> Answer:
+        delivery = self.delivery
+        purged = delivery.purged(wanted.tags)
+
+        async def look() -> Rendition:
+            record, header = await delivery.records.header(wanted.mounted)
+            return delivery.resolved(wanted, record, header, b"", purged)
+
+        return await delivery.streams.answer(Ask(path), wanted, purged, look)
 
     def _read(self, path: bytes) -> Wanted:
         try:

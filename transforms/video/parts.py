@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from transforms.limits import Limits
+from transforms.video.beside import Beside
 from transforms.video.index import Index
 from transforms.video.ladders import Ladder
 from transforms.video.recipes import Recipe
@@ -21,6 +22,8 @@ class Source:
     kind: str
     limits: Limits
     threads: int = 1
+    beside: tuple[Beside, ...] = ()
+    """Files of subtitles that lie beside it."""
 
 
 class Part(NamedTuple):

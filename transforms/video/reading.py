@@ -1,25 +1,23 @@
 """A film's index read by FFmpeg: from its container's tables and a few packets, with a single frame decoded."""
 
-from collections.abc import Iterator
 from fractions import Fraction
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import av
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from transforms.audio import tracks
 from transforms.containers import opened
 from transforms.errors import DamagedOriginal, NoSuchStream
 from transforms.formats import FORMATS
 from transforms.limits import Limits
-from transforms.video import keyframes
-from transforms.video.header import lasting, picture_of, square
-from transforms.video.index import Index, Picture, Sound, Words
+from transforms.video import keyframes, subtitles
+from transforms.video.header import picture_of, square
+from transforms.video.index import Index, Picture
 from transforms.video.rates import own_rate
 from transforms.video.remuxable import Facts, obstacle
 
@@ -28,7 +26,6 @@ _BEFORE: Final = 600  # packets that may come before the first keyframe
 _FINEST: Final = Fraction(1, 1_000_000)  # a clock of nanoseconds counts four seconds in 32 bits
 _RANGES: Final = {16: "PQ", 18: "HLG"}  # transfer characteristics of ITU-T H.273
 _CODECS: Final = {"libdav1d": "av1", "libvpx-vp9": "vp9", "mp3float": "mp3"}
-_CUT_AS_IT_IS: Final = ("mp4", "mov", "m4a", "3gp", "mkv", "webm")
 
 
 def read(path: Path, kind: str, limits: Limits) -> Index:
@@ -38,11 +35,11 @@ def read(path: Path, kind: str, limits: Limits) -> Index:
         start, picture = _picture(container, film, kind, path.stat().st_size, limits) if film else (None, None)
         if start is None:
             start = _start_of_sound(container)
-        sounds = tuple(_sounds(container, kind, start))
+        sounds = tracks.sounds(container, start)
         if picture is None and not sounds:
             raise NoSuchStream("the original has neither pictures nor sound")
         seconds = picture.seconds if picture else max(sound.seconds for sound in sounds)
-        return Index(kind, seconds, picture, sounds, tuple(_words(container)), start)
+        return Index(kind, seconds, picture, sounds, subtitles.words(container), start)
 
 
 class _Beginning(NamedTuple):
@@ -172,41 +169,3 @@ def _start_of_sound(container: InputContainer) -> Fraction:
         if stream.start_time is not None
     ]
     return max(Fraction(0), min(starts, default=Fraction(0)))
-
-
-def _sounds(container: InputContainer, kind: str, start: Fraction) -> Iterator[Sound]:
-    whole = Fraction(lasting(container)).limit_denominator(1_000_000)
-    for stream in container.streams.audio:
-        if not codec_of(stream) or not stream.rate:
-            continue
-        ends = Fraction(stream.duration or 0) * (stream.time_base or 0)
-        begins = (stream.start_time or 0) * (stream.time_base or 0)
-        yield Sound(
-            stream=stream.index,
-            codec=codec_of(stream),
-            channels=stream.channels,
-            rate=stream.rate,
-            language=_language(stream),
-            title=stream.metadata.get("title", ""),
-            default=bool(stream.disposition & Disposition.default),
-            remux=codec_of(stream) == "aac" and stream.profile == "LC" and kind in _CUT_AS_IT_IS,
-            bit_rate=stream.codec_context.bit_rate or 0,
-            seconds=max(Fraction(0), begins + ends - start if ends else whole),
-        )
-
-
-def _words(container: InputContainer) -> Iterator[Words]:
-    for stream in islice(container.streams.subtitles, None):
-        yield Words(
-            stream=stream.index,
-            codec=codec_of(stream),
-            language=_language(stream),
-            title=stream.metadata.get("title", ""),
-            default=bool(stream.disposition & Disposition.default),
-            forced=bool(stream.disposition & Disposition.forced),
-        )
-
-
-def _language(stream: Any) -> str:
-    language = (stream.language or "").strip("\0 ").lower()
-    return "" if language in ("und", "unk", "mul", "zxx") or not language.isascii() else language

@@ -26,7 +26,7 @@ from transforms.saving import save
 from transforms.shrunk import lying
 from transforms.video.frames import Film
 from transforms.video.header import picture_of
-from transforms.video.stills import picture
+from transforms.video.stills import still
 from transforms.video.storyboard import Storyboard, sized
 
 MOST_DECODED: Final = 2_000_000_000
@@ -78,7 +78,7 @@ def _tiles(frames: Iterator[VideoFrame], header: Header, plan: Plan) -> Iterator
     size = lying(first.framing(upright, None).scaled if first else upright, header.orientation)
     for _, same in groupby(frames, lambda frame: frame.pts):
         held = list(same)
-        image = turned(picture(held[0], size), header.orientation)
+        image = turned(still(held[0], size), header.orientation)
         for place, operation in enumerate(operations):
             before = upright if place == 0 else Size(image.width, image.height)
             (image,) = operation.apply_all([image], Scene(before, None))

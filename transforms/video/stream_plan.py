@@ -12,7 +12,8 @@ from typing import Any, Final, Literal, Self
 
 from transforms.video import exact
 
-Kind = Literal["picture", "sound", "words"]
+Kind = Literal["picture", "sound", "words", "text"]
+"""`words` are in segments, `text` is the same in one piece."""
 
 _ID_DIGITS: Final = 16
 

@@ -34,6 +34,13 @@ def warm(
         list[str] | None,
         typer.Option("--sitemap", metavar="FILE|URL", help="A sitemap whose pictures to make ready, or an index."),
     ] = None,
+    hls: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="A stream to make ready with all its parts; once for each."),
+    ] = None,
+    segments: Annotated[
+        int | None, typer.Option(metavar="N", help="Of streams only the first so many segments.", min=1)
+    ] = None,
     base: Annotated[
         str, typer.Option(metavar="URL", help="What our URLs begin with; others are left out.  [dim]any host[/]")
     ] = "",
@@ -54,8 +61,11 @@ def warm(
     folder = given.pop(0) if given and Path(given[0]).is_dir() else None
     settings = settings_of(config, mounts={"": folder} if folder else None, cache=cache, workers=workers)
     plans = list(read_plans(steps or [], widths, settings))
-    if not plans and urls is None and not site:
-        raise failed("What shall be made? Say --steps w_600,f_webp or --widths 320,640, or --urls with a file of URLs.")
+    if not plans and urls is None and not site and not hls:
+        raise failed(
+            "What shall be made? Say --steps w_600,f_webp or --widths 320,640, --urls with a file of URLs, "
+            "or --hls with the URL of a stream."
+        )
     if plans and not given and not all_of:
         raise failed("Of which originals? Name some, or - for those on stdin, or say --all.")
     if given and not plans:
@@ -72,7 +82,8 @@ def warm(
     wished = [*(lines(urls) if urls else ()), *(url for place in site or () for url in sitemap(place))]
     paths = [path_of(url, base.rstrip("/")) for url in wished]
     ours = list(dict.fromkeys(path for path in paths if path is not None))
-    wishes = Wishes(plans, names, mount if all_of else None, ours, paths.count(None))
+    streams = [path for url in hls or () if (path := path_of(url, base.rstrip("/"))) is not None]
+    wishes = Wishes(plans, names, mount if all_of else None, ours, paths.count(None), streams, segments)
     if server:
         raise typer.Exit(run_through(server.rstrip("/"), settings, wishes, rate))
     raise typer.Exit(run_here(settings, wishes, dry_run))

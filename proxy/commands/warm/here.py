@@ -38,7 +38,9 @@ def run_here(settings: "Settings", wishes: Wishes, dry: bool) -> int:
     from proxy import log
     from proxy.app import build
     from proxy.budget import BudgetError
-    from proxy.warming.making import Warming
+    from proxy.warming.making import Warmed, Warming
+    from proxy.warming.making import shown as shown_path
+    from proxy.warming.streams import Unfolding
     from signing import BadKey, SigningError, Unsigned
     from transforms.errors import Refusal
     from transforms.worker import keep_private
@@ -72,6 +74,12 @@ def run_here(settings: "Settings", wishes: Wishes, dry: bool) -> int:
             told=told.tally.add,
             read=told.read,
         )
+
+        def failed(path: bytes, why: str) -> None:
+            told.tally.add(Warmed(shown_path(path), "failed", why))
+            told.read()
+
+        warming.unfolding = Unfolding(settings.presets, warming.playlist, wishes.segments, told.more, failed)
 
         async def work() -> None:
             async with application.running():

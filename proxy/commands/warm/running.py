@@ -37,6 +37,10 @@ class Shown:
         """There are so many paths."""
         self.bar.update(self.task, total=number)
 
+    def more(self, number: int) -> None:
+        """There are so many paths more."""
+        self.bar.update(self.task, total=(self.bar.tasks[self.task].total or 0) + number)
+
     def read(self) -> None:
         """One path is done."""
         self.bar.advance(self.task)

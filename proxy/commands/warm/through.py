@@ -30,7 +30,12 @@ def run_through(server: str, settings: "Settings", wishes: Wishes, rate: float) 
             return path  # the server says what is wrong with it
 
     async def go(told: Shown) -> bool:
-        asking = Asking(server, AT_ONCE, Pace(rate), sign, told.tally.add, told.read)
+        asking = Asking(
+            *(server, AT_ONCE, Pace(rate), sign, told.tally.add, told.read),
+            presets=settings.presets,
+            segments=wishes.segments,
+            more=told.more,
+        )
         told.total(wishes.total())
         return await told.until_stopped(asking, lambda: asking.run(wishes.each([], sign)))
 

@@ -25,10 +25,14 @@ class Wishes:
     paths: list[bytes] = field(default_factory=list)
     left_out: int = 0
     """URLs that belong to others."""
+    streams: list[bytes] = field(default_factory=list)
+    """Streams, signed or not, of which all parts are wanted."""
+    segments: int | None = None
+    """How many segments of each rung of a stream; None: all."""
 
     def total(self, listed: int = 0) -> int:
         """How many paths there are, with `listed` originals of the mount."""
-        return (len(self.names) + listed) * len(self.plans) + len(self.paths)
+        return (len(self.names) + listed) * len(self.plans) + len(self.streams) + len(self.paths)
 
     async def each(self, listed: list[str], sign: Sign) -> AsyncIterator[bytes]:
         """All paths; those of originals signed."""
@@ -37,6 +41,8 @@ class Wishes:
         for original in self.names + listed:
             for plan in self.plans:
                 yield sign(f"/{Address(plan, original).write()}".encode())
+        for path in self.streams:
+            yield sign(path)
         for path in self.paths:
             yield path
 

@@ -1,0 +1,87 @@
+"""A plan with all that it takes to make its parts, as it is kept in a store."""
+
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+from proxy.sources.mounts import Mounted
+from proxy.stores.result import Result
+from proxy.streaming.leaf import Place
+from proxy.tags import Numbers
+from transforms.headers import Header
+from transforms.video.stream_plan import Rung, StreamPlan
+
+MARK_DIGITS = 8
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A plan and the header of the very original that it was made for; the same for whoever keeps it."""
+
+    plan: StreamPlan
+    header: Header
+
+    @property
+    def version(self) -> str:
+        """Of the original that its parts are made of."""
+        return self.plan.version
+
+    @cached_property
+    def seconds(self) -> Mapping[str, tuple[float, ...]]:
+        """How long the segments of each rung are, by its name."""
+        plan = self.plan
+        return {rung.name: tuple(float(end - start) for start, end in plan.segments(rung)) for rung in plan.rungs}
+
+    def has(self, rung: Rung, place: Place) -> bool:
+        """Whether a rung has such a part."""
+        if place == "init":
+            return rung.kind != "words"
+        return place < len(self.seconds[rung.name])
+
+    def result(self) -> Result:
+        """As a store keeps it."""
+        text = json.dumps({"plan": self.plan.to_dict(), "header": self.header.to_dict()}, separators=(",", ":"))
+        return Result({"grade": "final", "format": "plan"}, zlib.compress(text.encode()))
+
+    @classmethod
+    def read(cls, result: Result | None) -> Self | None:
+        """What a store has kept; None where that is nothing, or of a version with other ideas of a plan."""
+        if result is None:
+            return None
+        body = result.body if isinstance(result.body, bytes) else result.body.read()
+        with suppress(KeyError, TypeError, ValueError, ZeroDivisionError, zlib.error):
+            told: dict[str, Any] = json.loads(zlib.decompress(body))
+            return cls(StreamPlan.from_dict(told["plan"]), Header.from_dict(told["header"]))
+        return None
+
+
+def key_by_id(mounted: Mounted, plan: str) -> str:
+    """Under which a plan is kept for those who have heard of it."""
+    return _key("darkroom.plan.1", mounted.name, mounted.key, plan)
+
+
+def key_by_source(mounted: Mounted, version: str, ladder: Mapping[str, Any], recipe: int, purges: Numbers) -> str:
+    """Under which a plan is kept for those who begin; one from before a purge is not found any more."""
+    return _key("darkroom.plan.of.1", mounted.name, mounted.key, version, ladder, recipe, purges)
+
+
+def named(plan: str, purges: Numbers) -> str:
+    """How URLs name a plan: by its id, and by a mark for the purges since which it is to be made of new parts.
+
+    Browsers keep parts for ever, so what was purged has other names than what comes after.
+    """
+    return f"{plan}-{_key('darkroom.purged.1', purges)[:MARK_DIGITS]}" if purges else plan
+
+
+def id_of(name: str) -> str:
+    """The plan's id in its name, which has no `-`."""
+    return name.partition("-")[0]
+
+
+def _key(*facts: object) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:40]

@@ -1,0 +1,117 @@
+"""Plans of streams: made once for every version of an original, and kept for those who are in the middle of a film."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+from cachetools import LRUCache
+
+from proxy.flights import Flights
+from proxy.herd import Make
+from proxy.rendering import Brake
+from proxy.rendition import Rendition
+from proxy.sources.mounts import Mounted
+from proxy.stores.result import Result, Store
+from proxy.streaming.kept import Kept, key_by_id, key_by_source
+from proxy.streaming.studio import Studio
+from proxy.tags import original_tags
+from transforms.video.stream_costs import planning
+from transforms.video.stream_plan import StreamPlan
+
+log = structlog.get_logger(__name__)
+
+REMEMBERED = 64
+"""Plans that are held in memory; that of a film of four hours takes about a megabyte."""
+
+Together = Callable[[str, Make], Awaitable[tuple[Result, bool]]]
+
+
+class Plans:
+    """Finds plans by the original or by their id, and has those made that nobody has made yet."""
+
+    def __init__(
+        self,
+        store: Store,
+        flights: Flights,
+        together: Together,
+        studio: Studio,
+        recipes: Sequence[int],
+        brake: Brake | None = None,
+    ) -> None:
+        """`recipes` are the numbers of those that parts are made by, the current one first."""
+        self._store, self._flights, self._together, self._studio = store, flights, together, studio
+        self._recipes, self._brake = tuple(recipes), brake or Brake()
+        self._known: LRUCache[str, Kept] = LRUCache(REMEMBERED)
+
+    async def current(self, base: Rendition, ladder: Mapping[str, Any], recipe: int | None = None) -> Kept:
+        """The plan by which an original as it is now is streamed.
+
+        Raises OriginalChanged, Refusals of the original, Busy and the like of the pool.
+        """
+        recipe = self._recipes[0] if recipe is None else recipe
+        mounted = base.mounted
+        key = key_by_source(mounted, base.record.version, ladder, recipe, base.purged)
+        if known := self._known.get(key):
+            return known
+        kept = Kept.read(await self._store.get(key))
+        if kept is None:
+
+            async def make() -> Result:
+                return await self._brake.hold(key, lambda: self._make(base, ladder, recipe, key))
+
+            (made, _), _ = await self._flights.share(key, lambda: self._together(key, make))
+            kept = Kept.read(made)
+            assert kept, "what was just written can be read"
+        return await self._remembered(mounted, key, kept)
+
+    async def named(self, mounted: Mounted, plan: str) -> Kept | None:
+        """The plan of an id, if it is kept anywhere."""
+        key = key_by_id(mounted, plan)
+        if (known := self._known.get(key)) is None:
+            known = Kept.read(await self._store.get(key))
+            if known is None or known.plan.id != plan:
+                return None
+            self._known[key] = known
+        return known
+
+    async def derived(self, base: Rendition, ladder: Mapping[str, Any], plan: str) -> Kept | None:
+        """The plan of an id where it is what an original as it is now is streamed by, today or by the recipe before.
+
+        Raises as `current` does.
+        """
+        for recipe in self._recipes:
+            kept = await self.current(base, ladder, recipe)
+            if kept.plan.id == plan:
+                return kept
+        return None
+
+    async def _remembered(self, mounted: Mounted, key: str, kept: Kept) -> Kept:
+        """The plan, from now on found by its id too."""
+        named = key_by_id(mounted, kept.plan.id)
+        if await self._store.get(named) is None:  # where it was made, or lost since
+            await self._store.put(named, kept.result(), original_tags(mounted))
+        # One value for both names, since what is reckoned from it is kept with it.
+        self._known[key] = self._known[named] = self._known.get(named, kept)
+        return self._known[key]
+
+    async def _make(self, base: Rendition, ladder: Mapping[str, Any], recipe: int, key: str) -> Result:
+        mounted, header, version = base.mounted, base.header, base.record.version
+        reply = await self._studio.do(
+            mounted,
+            version,
+            header,
+            {"do": "plan", "ladder": dict(ladder), "version": version, "recipe": recipe},
+            name=key,
+            cost=planning(header),
+        )
+        kept = Kept(StreamPlan.from_dict(reply.meta["plan"]), header)
+        log.info(
+            "a stream was planned",
+            mount=mounted.name,
+            key=mounted.key,
+            plan=kept.plan.id,
+            rungs=[rung.name for rung in kept.plan.rungs],
+            segments=max(map(len, kept.seconds.values()), default=0),
+            ms=round(reply.worked * 1000, 1),
+        )
+        return await self._store.put(key, kept.result(), original_tags(mounted))
