@@ -91,5 +91,5 @@ def segment(source: Source, plan: StreamPlan, rung: Rung, number: int) -> Part:
     first, last = int(begin / rung.unit), int(end / rung.unit)
     with opened(source.path, source.kind, source.limits) as container:
         found = track(container, rung.stream or 0, plan.start)
-        data = copied(found, first, last) if rung.remux else encoded(found, first, last, BITS)
+        data = copied(found, first, last, number) if rung.remux else encoded(found, first, last, BITS, number)
     return Part(data, end - begin)

@@ -1,30 +1,38 @@
 """Frames made fit for a stream: scaled, turned upright, and in the colours that every screen has."""
 
-import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, Final
 
+import av
+import numpy as np
 from av.filter import Graph
+
+from transforms.video.brightness import is_bright, shown
+from transforms.video.display import orientation
 
 _BT709: Final = 1  # of primaries, transfer and matrix alike, in ITU-T H.273
 _BT2020: Final = 9
-_HIGH_RANGE: Final = (16, 18)
 _UNKNOWN: Final = (0, 2, 3)  # 0 is RGB, which knows no matrix
 _LOWEST_HD: Final = 720
 _PAL: Final = 5  # the matrix of ITU-R BT.601, which films of less than HD have that do not say theirs
 _SAME_MATRIX: Final = {6: _PAL}
+_FULL: Final = 2
 
-_TURNS: Final[dict[tuple[int, ...], str]] = {
-    (0, 1, -1, 0): "transpose=clock",
-    (-1, 0, 0, -1): "hflip,vflip",
-    (0, -1, 1, 0): "transpose=cclock",
-    (-1, 0, 0, 1): "hflip",
-    (1, 0, 0, -1): "vflip",
-    (0, 1, 1, 0): "transpose=cclock_flip",
-    (0, -1, -1, 0): "transpose=clock_flip",
+_TURNS: Final = {
+    2: ("hflip",),
+    3: ("hflip", "vflip"),
+    4: ("vflip",),
+    5: ("transpose=cclock_flip",),
+    6: ("transpose=clock",),
+    7: ("transpose=clock_flip",),
+    8: ("transpose=cclock",),
 }
-"""FFmpeg's filters by the signs of a display matrix, as ISO/IEC 14496-12, 8.3.2 has it, without what it shifts."""
+"""FFmpeg's filters by EXIF orientation."""
+_SIDEWAYS: Final = (5, 6, 7, 8)
+
+_LEVEL: Final = 6
+"""Of the table of colours: 36 steps of each, between which is interpolated; PQ and HLG are as even as the eye is."""
 
 
 class Fitting:
@@ -33,62 +41,108 @@ class Fitting:
     def __init__(self, width: int, height: int, scaling: str) -> None:
         self._size = (width, height)
         self._scaling = scaling
+        self._darken: Callable[[Any], Any] | None = None
         self._turn: Callable[[Any], Any] | None = None
         self._known: tuple[Any, Any] | None = None
 
     def fit(self, frame: Any) -> Any:
         """The frame in 8 bits, 4:2:0 and BT.709; the same object again while a frame stays."""
-        if self._known is not None and self._known[0] is frame:
-            return self._known[1]
-        filters = _TURNS.get(signs(frame), "")
-        width, height = self._size if "transpose" not in filters else self._size[::-1]
-        made = frame.reformat(width, height, "yuv420p", interpolation=self._scaling, **_colours(frame))
-        if filters:
-            self._turn = self._turn or turning(made, filters)
-            made = self._turn(made)
-        self._known = (frame, made)
-        return made
+        if self._known is None or self._known[0] is not frame:
+            self._known = (frame, self._fitted(frame))
+        return self._known[1]
+
+    def _fitted(self, frame: Any) -> Any:
+        turned = orientation(frame)
+        width, height = self._size[::-1] if turned in _SIDEWAYS else self._size
+        source = {"src_colorspace": _matrix(frame), "src_color_range": "JPEG" if _is_full(frame) else "MPEG"}
+        if is_bright(frame.color_trc):
+            made = frame.reformat(
+                width, height, "rgb48le", interpolation=self._scaling, dst_color_range="JPEG", **source
+            )
+            self._darken = self._darken or darkening(made, frame.color_trc)
+            frame = self._darken(made)
+            source = {"src_colorspace": _BT709, "src_color_range": "JPEG"}
+        made = frame.reformat(
+            width,
+            height,
+            "yuv420p",
+            interpolation=self._scaling,
+            dst_colorspace=_BT709,
+            dst_color_range="MPEG",
+            **source,
+            **_primaries(frame),
+        )
+        if turned == 1:
+            return made
+        self._turn = self._turn or _through(made, _TURNS[turned])
+        return self._turn(made)
 
 
-def signs(frame: Any) -> tuple[int, ...]:
-    """How a frame is to be turned: the signs of a, b, c and d of its display matrix; upright is 1, 0, 0, 1."""
-    for data in frame.side_data:
-        if data.type.name == "DISPLAYMATRIX" and data.buffer_size >= 36:
-            a, b, _, c, d = struct.unpack_from("=5i", bytes(data))
-            most = max(abs(value) for value in (a, b, c, d))
-            return tuple((value > most / 2) - (value < -most / 2) for value in (a, b, c, d))
-    return (1, 0, 0, 1)
-
-
-def _colours(frame: Any) -> dict[str, Any]:
-    """What the scaler is told of the colours that come and go."""
-    matrix = frame.colorspace
+def _matrix(frame: Any) -> int:
+    matrix = int(frame.colorspace)
     if matrix in _UNKNOWN:
         matrix = _BT709 if frame.height >= _LOWEST_HD else _PAL
-    told = {
-        "src_colorspace": _SAME_MATRIX.get(matrix, matrix),
-        "dst_colorspace": _BT709,
-        "src_color_range": "JPEG" if frame.color_range == 2 or frame.format.name.startswith("yuvj") else "MPEG",
-        "dst_color_range": "MPEG",
-    }
-    if frame.color_trc in _HIGH_RANGE or frame.color_primaries == _BT2020:
-        told |= {"dst_color_trc": _BT709, "dst_color_primaries": _BT709}
-    return told
+    return _SAME_MATRIX.get(matrix, matrix)
 
 
-def turning(like: Any, filters: str) -> Callable[[Any], Any]:
-    """A function that turns frames like this one."""
+def _is_full(frame: Any) -> bool:
+    """Whether black is 0, which the name of the pixels may say as well."""
+    return bool(frame.color_range == _FULL) or frame.format.name.startswith(("yuvj", "rgb", "bgr", "gbr"))
+
+
+def _primaries(frame: Any) -> dict[str, int]:
+    """Wide colours that are no brighter than white are brought to those of every screen by the scaler."""
+    wide = frame.color_primaries == _BT2020 and not is_bright(frame.color_trc)
+    return {"dst_color_primaries": _BT709} if wide else {}
+
+
+def darkening(like: Any, transfer: int) -> Callable[[Any], Any]:
+    """A function that brings frames like this one, of RGB in PQ or HLG, to the light of every screen.
+
+    By a table of colours (FFmpeg's haldclut) that is worked out once, as posters are pixel by pixel.
+    """
+    steps, side = _LEVEL**2, _LEVEL**3
+    levels = np.round(np.linspace(0, 65_535, steps)).astype(np.uint16)
+    blue, green, red = np.meshgrid(levels, levels, levels, indexing="ij")
+    table = shown(np.stack([red, green, blue], axis=-1).reshape(side, side, 3), transfer)
+    clut = av.VideoFrame.from_ndarray(table.astype(np.uint16) * 257, format="rgb48le")
     graph = Graph()
-    chain = [
-        graph.add_buffer(width=like.width, height=like.height, format=like.format.name, time_base=Fraction(1, 90_000))
-    ]
-    for part in filters.split(","):
-        name, _, argument = part.partition("=")
-        chain.append(graph.add(name, argument or None))
-    graph.link_nodes(*chain, graph.add("buffersink")).configure()
+    main, colours = _entrance(graph, like), _entrance(graph, clut)
+    applied = graph.add("haldclut", "interp=tetrahedral:clut=first")
+    main.link_to(applied, 0, 0)
+    colours.link_to(applied, 0, 1)
+    applied.link_to(graph.add("buffersink"))
+    graph.configure()
+    clut.pts, clut.time_base = 0, _CLOCK
+    colours.push(clut)
+    colours.push(None)  # it stays as it is, so that nothing is waited for
+    return _passed(graph, main)
 
-    def turn(frame: Any) -> Any:
-        graph.push(frame)
+
+def _through(like: Any, filters: Sequence[str]) -> Callable[[Any], Any]:
+    """A function that sends frames like this one through filters that make one of each."""
+    graph = Graph()
+    entrance = _entrance(graph, like)
+    chain = [entrance, *(graph.add(*filter_.split("=", 1)) for filter_ in filters), graph.add("buffersink")]
+    graph.link_nodes(*chain).configure()
+    return _passed(graph, entrance)
+
+
+_CLOCK: Final = Fraction(1, 1000)
+
+
+def _entrance(graph: Graph, like: Any) -> Any:
+    return graph.add_buffer(width=like.width, height=like.height, format=like.format.name, time_base=_CLOCK)
+
+
+def _passed(graph: Graph, entrance: Any) -> Callable[[Any], Any]:
+    count = 0
+
+    def passed(frame: Any) -> Any:
+        nonlocal count
+        count += 1
+        frame.pts, frame.time_base = count, _CLOCK
+        entrance.push(frame)
         return graph.pull()
 
-    return turn
+    return passed

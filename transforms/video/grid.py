@@ -92,11 +92,12 @@ def _woven(decoded: Iterator[Any]) -> Iterator[Any]:
         yield from chain((first,), decoded)
         return
     graph = _bwdif(first)
-    for frame in chain((first,), decoded):
+    for frame in chain((first,), decoded, (None,)):
         graph.push(frame)
-        yield from _pulled(graph)
-    graph.push(None)
-    yield from _pulled(graph)
+        for made in _pulled(graph):
+            made.colorspace, made.color_range = first.colorspace, first.color_range
+            made.color_trc, made.color_primaries = first.color_trc, first.color_primaries
+            yield made
 
 
 def _bwdif(frame: Any) -> Graph:

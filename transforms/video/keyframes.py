@@ -71,6 +71,13 @@ def places(keys: Sequence[int]) -> tuple[int, ...]:
     return tuple(rest[::-step][:_TRIED])
 
 
+def near(base: Fraction) -> int:
+    """Ticks in a millisecond, at least one: by so much an index may be off, which has times of decoding that are
+    rounded each for itself.
+    """
+    return max(1, round(Fraction(1, 1000) / base))
+
+
 class Tried(NamedTuple):
     """What keyframes turned out to be."""
 
@@ -87,6 +94,7 @@ def tried(container: InputContainer, stream: VideoStream, keys: Sequence[int]) -
             other = next((packet for packet in islice(packets(container, stream), _SOUGHT) if packet.is_keyframe), None)
             is_open = other is not None and min(_behind(container, stream), default=key) < (shown(other) or 0)
             return Tried(is_open, vague=True)
+        key = shown(found) or 0
         times = _behind(container, stream)
         if min(times, default=key) < key:
             return Tried(open=True)
@@ -101,19 +109,20 @@ def _behind(container: InputContainer, stream: VideoStream) -> list[int]:
     return [shown(packet) or 0 for packet in takewhile(lambda packet: not packet.is_keyframe, following)]
 
 
-def until_key(container: InputContainer, stream: VideoStream, key: int, near: int = 0) -> "Packet[Any] | None":
-    """Go to the keyframe that is shown at `key`, or `near` as many ticks, and return its packet; None where it is not.
+def until_key(container: InputContainer, stream: VideoStream, key: int) -> "Packet[Any] | None":
+    """Go to the keyframe that is shown at `key`, give or take `near`, and return its packet; None where it is not.
 
     Containers look for when packets are decoded, so that the first place may lie behind it.
     """
     base = stream.time_base or Fraction(1)
+    allowed = near(base)
     for back in _STEPS_BACK:
         container.seek(key - round(back / base), stream=stream)
         first = True
         for packet in islice(packets(container, stream), _SOUGHT):
             if not packet.is_keyframe:
                 continue
-            if abs((shown(packet) or 0) - key) <= near:
+            if abs((shown(packet) or 0) - key) <= allowed:
                 return packet
             if (shown(packet) or 0) > key:
                 break

@@ -61,20 +61,21 @@ def _packets(
         return round(Fraction((keyframes.shown(packet) or 0) * film.time_base - start) / clock)
 
     wanted = round((start + begin * clock) / film.time_base)
-    key = keyframes.until_key(container, film, wanted, near=round(clock / film.time_base) // 2)
+    key = keyframes.until_key(container, film, wanted)
     if key is None:
         raise DamagedOriginal("the original has no keyframe where its index says")
     stop = round(end / clock)
+    near = 0 if last else keyframes.near(clock)
     kept: list[Any] = [key]
     weight = key.size
     for packet in keyframes.packets(container, film):
-        if packet.is_keyframe and not last and ticks(packet) >= stop:
+        if packet.is_keyframe and not last and ticks(packet) >= stop - near:
             break
         kept.append(packet)
         weight += packet.size
         if len(kept) > _MOST_PACKETS or weight > _MOST_BYTES:
             raise DamagedOriginal("the original has more packets between two keyframes than its index says")
-    shown = [ticks(packet) for packet in kept]
+    shown = [begin, *(ticks(packet) for packet in kept[1:])]
     for packet, moment in zip(kept, shown, strict=True):
         packet.pts = moment
     if min(shown) < begin or (not last and max(shown) >= stop):
