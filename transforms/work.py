@@ -1,4 +1,4 @@
-"""What a worker does with a job: render, describe or probe one original, or draw a sheet of a film."""
+"""What a worker does with a job: render, describe, probe; draw a sheet of a film, plan a stream, make a part of it."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -17,6 +17,7 @@ from transforms.plan import Plan
 from transforms.probe import probe
 from transforms.render import render
 from transforms.shrunk import Shrunk
+from transforms.video import jobs
 from transforms.video.covers import as_picture
 from transforms.video.describe import recording
 from transforms.video.sheets import sheet
@@ -90,9 +91,19 @@ def _sheet(job: Mapping[str, Any], aside: Aside) -> Made:
     return {"width": made.size.width, "height": made.size.height, "exact": made.exact}, made.data
 
 
+def _plan(job: Mapping[str, Any], aside: Aside) -> Made:
+    return jobs.plan(job)
+
+
+def _part(job: Mapping[str, Any], aside: Aside) -> Made:
+    return jobs.stream_part(job)
+
+
 _KINDS: dict[str, Callable[[Mapping[str, Any], Aside], Made]] = {
     "render": _render,
     "describe": _describe,
     "probe": _probe,
     "sheet": _sheet,
+    "plan": _plan,
+    "part": _part,
 }

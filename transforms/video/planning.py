@@ -14,22 +14,22 @@ from transforms.video.stream_plan import StreamPlan
 HEAD = "init"
 
 
-def planned(source: Source, ladder: Ladder, version: str) -> tuple[StreamPlan, Index]:
+def planned(source: Source, ladder: Ladder, version: str, recipe: int = CURRENT) -> tuple[StreamPlan, Index]:
     """The plan of an original of this version, and the index it was made from.
 
     Raises NoSuchStream, DamagedOriginal and what limits raise.
     """
-    index, recipe = read(source.path, source.kind, source.limits), RECIPES[CURRENT]
-    asked = Question(source, index, ladder, recipe, ())
+    index, row = read(source.path, source.kind, source.limits), RECIPES[recipe]
+    asked = Question(source, index, ladder, row, ())
     keys = None
     if index.picture and pictures.remuxes(asked):
         keys = [key * index.picture.time_base for key in index.picture.keys]
-    boundaries = cuts(index.seconds, recipe, keys)
-    asked = Question(source, index, ladder, recipe, boundaries)
+    boundaries = cuts(index.seconds, row, keys)
+    asked = Question(source, index, ladder, row, boundaries)
     rungs = tuple(rung for maker in MAKERS.values() for rung in maker.rungs(asked))
     if not rungs:
         raise NoSuchStream("the original has nothing that a stream could be made of")
-    return StreamPlan(CURRENT, version, boundaries, rungs, index.start), index
+    return StreamPlan(recipe, version, boundaries, rungs, index.start), index
 
 
 def part(source: Source, plan: StreamPlan, name: str, which: str | int) -> Part:
