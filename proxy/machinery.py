@@ -25,6 +25,7 @@ from proxy.stores.memory import MemoryStore
 from proxy.stores.result import Result, Store
 from proxy.stores.tiered import TieredStore
 from proxy.streaming.ahead import Ahead
+from proxy.streaming.beside import Sidecars
 from proxy.streaming.part import Part
 from proxy.streaming.parts import Parts
 from proxy.streaming.plans import Plans
@@ -121,7 +122,7 @@ def streams_of(
         "guarded": settings.behind_nginx,
     }
     return Streams(
-        Plans(store, flights, together, studio, tuple(sorted(RECIPES, reverse=True))),
+        Plans(store, flights, together, studio, Sidecars(), tuple(sorted(RECIPES, reverse=True))),
         parts,
         ahead,
         Storyboards(store, flights, together, renderer, purged, **common),

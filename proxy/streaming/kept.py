@@ -3,7 +3,7 @@
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,20 +11,26 @@ from typing import Any, Self
 
 from proxy.sources.mounts import Mounted
 from proxy.stores.result import Result
+from proxy.streaming.beside import heard, told
 from proxy.streaming.leaf import Place
 from proxy.tags import Numbers
 from transforms.headers import Header
+from transforms.video.beside import Beside
 from transforms.video.stream_plan import Rung, StreamPlan
 
 MARK_DIGITS = 8
 
+WORDS = ("words", "text")
+"""Kinds of rungs that are subtitles, in parts or in one piece."""
+
 
 @dataclass(frozen=True)
 class Kept:
-    """A plan and the header of the very original that it was made for; the same for whoever keeps it."""
+    """A plan, the header of the very original that it was made for, and the files that lay beside that."""
 
     plan: StreamPlan
     header: Header
+    beside: tuple[Beside, ...] = ()
 
     @property
     def version(self) -> str:
@@ -40,12 +46,17 @@ class Kept:
     def has(self, rung: Rung, place: Place) -> bool:
         """Whether a rung has such a part."""
         if place == "init":
-            return rung.kind != "words"
+            return rung.kind not in WORDS
         return place < len(self.seconds[rung.name])
+
+    def beside_of(self, rung: Rung) -> tuple[Beside, ...]:
+        """The file that a rung is made of, where that is not the original."""
+        return tuple(file for file in self.beside if file.source == rung.source)
 
     def result(self) -> Result:
         """As a store keeps it."""
-        text = json.dumps({"plan": self.plan.to_dict(), "header": self.header.to_dict()}, separators=(",", ":"))
+        facts = {"plan": self.plan.to_dict(), "header": self.header.to_dict(), "beside": told(self.beside)}
+        text = json.dumps(facts, separators=(",", ":"))
         return Result({"grade": "final", "format": "plan"}, zlib.compress(text.encode()))
 
     @classmethod
@@ -55,8 +66,9 @@ class Kept:
             return None
         body = result.body if isinstance(result.body, bytes) else result.body.read()
         with suppress(KeyError, TypeError, ValueError, ZeroDivisionError, zlib.error):
-            told: dict[str, Any] = json.loads(zlib.decompress(body))
-            return cls(StreamPlan.from_dict(told["plan"]), Header.from_dict(told["header"]))
+            facts: dict[str, Any] = json.loads(zlib.decompress(body))
+            plan, header = StreamPlan.from_dict(facts["plan"]), Header.from_dict(facts["header"])
+            return cls(plan, header, heard(facts["beside"]))
         return None
 
 
@@ -65,9 +77,17 @@ def key_by_id(mounted: Mounted, plan: str) -> str:
     return _key("darkroom.plan.1", mounted.name, mounted.key, plan)
 
 
-def key_by_source(mounted: Mounted, version: str, ladder: Mapping[str, Any], recipe: int, purges: Numbers) -> str:
+def key_by_source(
+    mounted: Mounted,
+    version: str,
+    beside: Iterable[Beside],
+    ladder: Mapping[str, Any],
+    recipe: int,
+    purges: Numbers,
+) -> str:
     """Under which a plan is kept for those who begin; one from before a purge is not found any more."""
-    return _key("darkroom.plan.of.1", mounted.name, mounted.key, version, ladder, recipe, purges)
+    files = [file.source for file in beside]
+    return _key("darkroom.plan.of.1", mounted.name, mounted.key, version, files, ladder, recipe, purges)
 
 
 def named(plan: str, purges: Numbers) -> str:

@@ -7,15 +7,16 @@ from functools import cached_property
 from typing import Literal
 
 from proxy.sources.mounts import Mounted
-from proxy.streaming.kept import Kept
+from proxy.streaming.kept import WORDS, Kept
 from proxy.streaming.leaf import Place
 from proxy.tags import Numbers
 from transforms.video.stream_plan import Rung
 
-Work = Literal["remux", "encode", "sound", "words"]
+Work = Literal["remux", "encode", "sound", "words", "text"]
 """What it takes to make one."""
 
-MEDIA_TYPES = {"picture": "video/mp4", "sound": "audio/mp4", "words": "text/vtt; charset=utf-8"}
+VTT = "text/vtt; charset=utf-8"
+MEDIA_TYPES = {"picture": "video/mp4", "sound": "audio/mp4", "words": VTT, "text": VTT}
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Part:
         """Its kind of file."""
         if self.place == "init":
             return "init"
-        return "vtt" if self.rung.kind == "words" else "m4s"
+        return "vtt" if self.rung.kind in WORDS else "m4s"
 
     @property
     def media_type(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from proxy.flights import Flights
 from proxy.rendering import Brake, OriginalChanged
 from proxy.stores.result import Result, Scratch, Store
+from proxy.streaming.beside import told
 from proxy.streaming.part import Part
 from proxy.streaming.plans import Together
 from proxy.streaming.studio import Studio
@@ -78,7 +79,13 @@ class Parts:
             part.mounted,
             kept.version,
             kept.header,
-            {"do": "part", "plan": kept.plan.to_dict(), "rung": rung.name, "part": part.place},
+            {
+                "do": "part",
+                "plan": kept.plan.to_dict(),
+                "rung": rung.name,
+                "part": part.place,
+                "beside": told(kept.beside_of(rung)),
+            },
             name=part.key,
             cost=cost,
             rank=rank,

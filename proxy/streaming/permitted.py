@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from proxy.failures import Forbidden
 from proxy.reading import Wanted
+from proxy.streaming.kept import WORDS
 from transforms.errors import NoSuchStream, NotSupported
 from transforms.operation import Loading
 from transforms.video.stream_plan import Rung, StreamPlan
@@ -28,7 +29,7 @@ def permitted(plan: StreamPlan, wanted: Wanted) -> StreamPlan:
         return plan
     if plan.of_kind("picture") and not any(rung.kind == "picture" for rung in rungs):
         raise Forbidden(f"no rung of this stream fits into the {side} pixels a side that are allowed here")
-    if not any(rung.kind != "words" for rung in rungs):
+    if not any(rung.kind not in WORDS for rung in rungs):
         raise NoSuchStream("without its sound nothing is left of the original")
     return replace(plan, rungs=rungs)
 

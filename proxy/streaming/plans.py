@@ -12,9 +12,11 @@ from proxy.rendering import Brake
 from proxy.rendition import Rendition
 from proxy.sources.mounts import Mounted
 from proxy.stores.result import Result, Store
+from proxy.streaming.beside import Sidecars, told
 from proxy.streaming.kept import Kept, key_by_id, key_by_source
 from proxy.streaming.studio import Studio
 from proxy.tags import original_tags
+from transforms.video.beside import Beside
 from transforms.video.stream_costs import planning
 from transforms.video.stream_plan import StreamPlan
 
@@ -35,11 +37,13 @@ class Plans:
         flights: Flights,
         together: Together,
         studio: Studio,
+        sidecars: Sidecars,
         recipes: Sequence[int],
         brake: Brake | None = None,
     ) -> None:
         """`recipes` are the numbers of those that parts are made by, the current one first."""
         self._store, self._flights, self._together, self._studio = store, flights, together, studio
+        self._sidecars = sidecars
         self._recipes, self._brake = tuple(recipes), brake or Brake()
         self._known: LRUCache[str, Kept] = LRUCache(REMEMBERED)
 
@@ -50,14 +54,15 @@ class Plans:
         """
         recipe = self._recipes[0] if recipe is None else recipe
         mounted = base.mounted
-        key = key_by_source(mounted, base.record.version, ladder, recipe, base.purged)
+        beside = await self._sidecars.of(mounted) if base.header.medium == "motion" else ()
+        key = key_by_source(mounted, base.record.version, beside, ladder, recipe, base.purged)
         if known := self._known.get(key):
             return known
         kept = Kept.read(await self._store.get(key))
         if kept is None:
 
             async def make() -> Result:
-                return await self._brake.hold(key, lambda: self._make(base, ladder, recipe, key))
+                return await self._brake.hold(key, lambda: self._make(base, beside, ladder, recipe, key))
 
             (made, _), _ = await self._flights.share(key, lambda: self._together(key, make))
             kept = Kept.read(made)
@@ -94,17 +99,19 @@ class Plans:
         self._known[key] = self._known[named] = self._known.get(named, kept)
         return self._known[key]
 
-    async def _make(self, base: Rendition, ladder: Mapping[str, Any], recipe: int, key: str) -> Result:
+    async def _make(
+        self, base: Rendition, beside: tuple[Beside, ...], ladder: Mapping[str, Any], recipe: int, key: str
+    ) -> Result:
         mounted, header, version = base.mounted, base.header, base.record.version
         reply = await self._studio.do(
             mounted,
             version,
             header,
-            {"do": "plan", "ladder": dict(ladder), "version": version, "recipe": recipe},
+            {"do": "plan", "ladder": dict(ladder), "version": version, "recipe": recipe, "beside": told(beside)},
             name=key,
             cost=planning(header),
         )
-        kept = Kept(StreamPlan.from_dict(reply.meta["plan"]), header)
+        kept = Kept(StreamPlan.from_dict(reply.meta["plan"]), header, beside)
         log.info(
             "a stream was planned",
             mount=mounted.name,

@@ -13,7 +13,7 @@ from proxy.reading import Wanted
 from proxy.rendering import OriginalChanged
 from proxy.rendition import Rendition
 from proxy.streaming.ahead import Ahead
-from proxy.streaming.kept import Kept, id_of, named
+from proxy.streaming.kept import WORDS, Kept, id_of, named
 from proxy.streaming.leaf import Leaf
 from proxy.streaming.part import Part
 from proxy.streaming.parts import Parts
@@ -105,7 +105,7 @@ class Streams:
             raise NoSuchRendition(f"the stream has no rung {leaf.rung}", part=part, expected=f"one of {listed}")
         if place is None:
             return self._text(ask, wanted, hls.media(kept.plan, rung), HLS, self.freshness(wanted.mounted.name))
-        if leaf.words != (rung.kind == "words" and place != "init") or not kept.has(rung, place):
+        if leaf.words != (rung.kind in WORDS and place != "init") or not kept.has(rung, place):
             most = len(kept.seconds[rung.name])
             raise NoSuchRendition("the rung has no such part", part=part, expected=f"parts 0 to {most - 1}")
         return await self._part(ask, wanted, Part(wanted.mounted, kept, rung, place, purged.numbers))

@@ -25,7 +25,7 @@ def planning(header: Header) -> Cost:
 
 def segment(plan: StreamPlan, rung: Rung, header: Header, seconds: float) -> Cost:
     """To make so many seconds of a rung; 0 for its head."""
-    if rung.kind == "words":
+    if rung.kind in ("words", "text"):
         return Cost(_OPENING, 64 * _MEGABYTE)
     if rung.remux:
         # What is sent is read, and written once more.
