@@ -6,8 +6,8 @@ from pathlib import Path
 from tests import clips
 
 SECONDS = 12
-LADDERS = {"small": {"steps": [{"side": 90, "bits": "200k"}], "most": 1}}
-"""Beside the original's own pictures those of a quarter of its size: `sp_small`."""
+LADDERS = {"auto": {"steps": [{"side": 90, "bits": "200k"}], "most": 1}}
+"""Beside the original's own pictures those of a quarter of its size."""
 
 WORDS = """WEBVTT
 
