@@ -106,6 +106,9 @@ def resolve(
     if header.medium == "motion" and not plan.loading.waveform:
         check_moments(plan, header, row is not None and row.animation, sizes, bounds.limits)
     bounds.limits.check_original(header, moving=row is not None and row.animation and not plan.loading.page)
+    if header.medium == "sound" and header.cover and result_of(choice.format) == "picture":
+        # A JPEG may be largest; who opens it knows what kind it is.
+        bounds.limits.check_original(Header("jpg", *header.cover, bytes=0))
     # A description has no size, and a stream has many: those that are too large are left out of it.
     if result_of(choice.format) not in ("facts", "stream"):
         for size in sizes:
@@ -133,7 +136,7 @@ def check_media(plan: Plan, header: Header, result: str) -> None:
         part = ",".join(joined(*option) for option in operation.write().items())
         if header.medium not in operation.originals:
             raise ConflictingOptions(f"{part}: it means nothing for {MEDIA[header.medium]}", part=part)
-        if recorded and result not in operation.media:
+        if recorded and plan.saving.format != "explain" and result not in operation.media:
             raise ConflictingOptions(f"{part}: it means nothing where the result is {_called(result)}", part=part)
     if header.medium == "sound" and result in ("motion", "sheets"):
         raise NoSuchStream("the original is a sound: there are no pictures in it")
@@ -150,7 +153,7 @@ def check_moments(plan: Plan, header: Header, moving: bool, sizes: tuple[Size, .
     """
     spans(plan.loading, header.seconds)
     if moving and moves(plan.loading):
-        size = min(sizes, key=lambda size: size.width * size.height)
+        size = max(sizes, key=lambda size: size.width * size.height)
         check_animation(limits, count(plan.loading, header, plan.saving.rate), size)
 
 

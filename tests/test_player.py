@@ -120,7 +120,7 @@ def test_a_film_plays_and_a_rung_is_chosen_by_hand(page: Page, server: Server) -
     expect(page.locator("#rungs [data-level='-1']")).to_have_attribute("aria-pressed", "true")
     page.locator("#rungs [data-level='0']").click()
     expect(page.locator("#rungs [data-level='0']")).to_have_attribute("aria-pressed", "true")
-    page.wait_for_function("document.getElementById('film').currentTime > 0.5")
+    page.wait_for_function("() => document.getElementById('film').currentTime > 0.5")
     assert page.locator("#buffered").get_attribute("data-ranges") == "1"
     page.locator("#play").click()
     assert page.evaluate("document.getElementById('film').paused")
@@ -141,7 +141,7 @@ def test_the_storyboard_is_shown_over_the_seek_bar(page: Page, server: Server) -
     with page.expect_response(re.compile(r"~storyboard\.vtt$")) as cues:
         page.reload()
     cues.value.finished()
-    page.wait_for_function("document.getElementById('film').duration > 10")
+    page.wait_for_function("() => document.getElementById('film').duration > 10")
     box = page.locator("#seek").bounding_box()
     assert box
     with page.expect_response(re.compile(r"~storyboard/0\.webp$")) as sheet:
@@ -161,12 +161,12 @@ def test_the_storyboard_is_shown_over_the_seek_bar(page: Page, server: Server) -
 
 def test_the_bar_seeks_by_keyboard(page: Page, server: Server) -> None:
     show(page, server)
-    page.wait_for_function("document.getElementById('film').duration > 10")
+    page.wait_for_function("() => document.getElementById('film').duration > 10")
     page.locator("#position").focus()
     page.keyboard.press("End")
-    page.wait_for_function("document.getElementById('film').currentTime > 11")
+    page.wait_for_function("() => document.getElementById('film').currentTime > 11")
     page.keyboard.press("Home")
-    page.wait_for_function("document.getElementById('film').currentTime === 0")
+    page.wait_for_function("() => document.getElementById('film').currentTime === 0")
 
 
 def test_sound_tracks_and_subtitles_are_chosen_from_menus(page: Page, server: Server) -> None:
@@ -177,7 +177,7 @@ def test_sound_tracks_and_subtitles_are_chosen_from_menus(page: Page, server: Se
     expect(page.locator("#words option")).to_have_count(2)
     page.locator("#words").select_option("0")
     page.wait_for_function(
-        "[...document.getElementById('film').textTracks].some(track => track.mode === 'showing' && track.cues?.length)"
+        "() => [...document.getElementById('film').textTracks].some(track => track.mode === 'showing' && track.cues?.length)"
     )
 
 
@@ -201,7 +201,7 @@ def test_without_hls_js_the_page_says_how_to_have_it(page: Page, server: Server)
     page.route("**/ui/options.json", lacking)
     show(page, server, "plain.mp4")
     expect(page.locator("#how")).to_contain_text("install.sh")
-    page.wait_for_function("document.getElementById('film').getAttribute('src')")
+    page.wait_for_function("() => document.getElementById('film').getAttribute('src')")
 
 
 def test_a_picture_has_no_player(page: Page, server: Server) -> None:

@@ -33,7 +33,7 @@ POLICY = "; ".join(
         "script-src 'self'",
         "style-src 'self'",
         "img-src 'self' blob:",
-        "media-src 'self' blob:",
+        "media-src 'self' blob: data:",  # what hls.js fills with subtitles begins as `data:,WEBVTT`
         "connect-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",

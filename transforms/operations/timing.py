@@ -11,6 +11,9 @@ from transforms.params import Number, Whole, plain
 LONGEST = 86_400
 """Seconds; a day."""
 
+ANY = Moment()
+"""No moment in particular: what the word beside seconds and shares stands for."""
+
 IN_TIME = ("picture", "motion", "sound", "stream", "facts")
 RECORDED = ("motion", "sound")
 
@@ -26,9 +29,9 @@ class MomentKind:
         choice = f", or {self.word}" if self.word else ""
         return f"seconds from 0 to {LONGEST}, or a share such as 50p{choice}"
 
-    def read(self, text: str) -> Moment | None:
+    def read(self, text: str) -> Moment:
         if self.word and text == self.word:
-            return None
+            return ANY
         if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?p?", text):
             raise ValueError(text)
         number = float(text.removesuffix("p"))
@@ -36,8 +39,8 @@ class MomentKind:
             raise ValueError(text)
         return Moment(share=number / 100) if text.endswith("p") else Moment(seconds=number)
 
-    def write(self, value: Moment | None) -> str:
-        if value is None:
+    def write(self, value: Moment) -> str:
+        if value == ANY:
             return self.word
         return plain(value.seconds) if value.seconds is not None else f"{plain((value.share or 0) * 100)}p"
 
@@ -54,10 +57,12 @@ class Start(Operation, name="so", step_local=False):
     media = IN_TIME
     originals = RECORDED
     example = "so_12.5"
-    moment: Moment | None = param(MomentKind("auto"), "seconds, a share of the whole, or `auto`")
+    moment: Moment = param(MomentKind("auto"), "seconds, a share of the whole, or `auto`")
 
     def loading(self, loading: Loading) -> Loading:
-        return dataclasses.replace(loading, start=self.moment, interesting=self.moment is None)
+        if self.moment == ANY:
+            return dataclasses.replace(loading, interesting=True)
+        return dataclasses.replace(loading, start=self.moment)
 
 
 class End(Operation, name="eo", step_local=False):

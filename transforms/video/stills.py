@@ -3,7 +3,6 @@
 from fractions import Fraction
 from typing import Final
 
-import av
 from av.filter import Graph
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
@@ -22,15 +21,15 @@ _SHARP: Final = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolati
 def still(frame: VideoFrame, size: Size) -> Image:
     """A frame's pixels at a size, lying as stored; alpha is left out, as players without it do.
 
-    Where only half of its lines are of one moment the others are made of their neighbours. What is brighter than white
-    in PQ and HLG is brought down to it.
+    Of a frame whose lines are of two moments those of one are shown. What is brighter than white in PQ and HLG is
+    brought down to it.
     """
-    if frame.interlaced_frame:
-        frame = _whole_lines(frame)
     bright = is_bright(frame.color_trc)
     matrix = frame.colorspace
     if matrix == _UNSAID:
         matrix = Colorspace.ITU709 if frame.height >= _HIGH else Colorspace.ITU601
+    if frame.interlaced_frame:
+        frame = _one_moment(frame)
     smaller = size.width <= frame.width and size.height <= frame.height and size != (frame.width, frame.height)
     rows = frame.reformat(
         size.width,
@@ -46,17 +45,16 @@ def still(frame: VideoFrame, size: Size) -> Image:
     return Image.new_from_memory(rows.tobytes(), size.width, size.height, 3, "uchar").copy(interpretation="srgb")
 
 
-def _whole_lines(frame: VideoFrame) -> VideoFrame:
-    """A frame of one moment: of the two that are woven into it the first, at all its lines."""
+def _one_moment(frame: VideoFrame) -> VideoFrame:
+    """The first of the two moments that are woven into a frame, at half of its lines.
+
+    What takes one moment's lines for the other's goes by the frames before and after, which are not decoded.
+    """
     graph = Graph()
     source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000))
-    graph.link_nodes(source, graph.add("bwdif", "mode=send_frame:deint=all"), graph.add("buffersink")).configure()
+    graph.link_nodes(source, graph.add("field", "type=top"), graph.add("buffersink")).configure()
     graph.vpush(frame)
-    graph.vpush(None)
-    try:
-        made = graph.vpull()
-    except (av.FFmpegError, EOFError):
-        return frame
+    made = graph.vpull()
     made.colorspace, made.color_range = frame.colorspace, frame.color_range
     made.color_trc, made.color_primaries = frame.color_trc, frame.color_primaries
     return made
