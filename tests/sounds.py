@@ -98,8 +98,9 @@ def fragment(data: bytes) -> Fragment:
     (duration,) = struct.unpack_from(">I", data, tfhd.body + 12)
     (begin,) = struct.unpack_from(">Q", data, tfdt.body + 4)
     flags, count = struct.unpack_from(">II", data, trun.body)
-    assert flags & 0xFFFFFF == 0x201, "sizes alone, beside where the data begins"
-    sizes = struct.unpack_from(f">{count}I", data, trun.body + 12)
+    assert flags & 0xFFFFFF in (0x1, 0x201), "where the data begins, and sizes where they are not all one"
+    one = struct.unpack_from(">I", data, tfhd.body + 16)
+    sizes = struct.unpack_from(f">{count}I", data, trun.body + 12) if flags & 0x200 else one * count
     edges = np.cumsum([mdat.body, *sizes])
     return Fragment(begin, duration, tuple(data[a:b] for a, b in pairwise(edges)))
 

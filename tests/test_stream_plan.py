@@ -80,3 +80,8 @@ def test_a_rung_that_ends_early_has_fewer_segments_and_none_is_empty() -> None:
 def test_sound_that_is_sent_as_it_is_keeps_its_own_frames() -> None:
     late = dataclasses.replace(SOUND, phase=Fraction(1, 100))
     assert PLAN.edges(late)[:2] == (Fraction(1, 100), Fraction(1, 100) + 94 * late.unit)
+
+
+def test_a_rung_that_ends_a_tick_late_has_no_segment_of_that_tick() -> None:
+    late = dataclasses.replace(SOURCE, end=PLAN.cuts[-1] + Fraction(1, 90_000))
+    assert len(PLAN.segments(late)) == len(PLAN.cuts) - 1

@@ -1,6 +1,7 @@
 """Films and sounds opened by FFmpeg: what it may read, and how it is kept from reading anything else."""
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +57,8 @@ class Nameless(io.RawIOBase):
         return self._file.readinto(buffer) or 0
 
     def seek(self, offset: int, whence: int = 0) -> int:
+        if whence == os.SEEK_END:  # FFmpeg asks for the last byte to learn the size, of an empty file too
+            offset, whence = max(0, self._file.seek(0, os.SEEK_END) + offset), os.SEEK_SET
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:

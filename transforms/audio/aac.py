@@ -30,8 +30,3 @@ class AudioConfig:
         if rate >= len(_RATES) or channels not in _LAYOUTS:
             return None
         return cls(kind, _RATES[rate], _LAYOUTS[channels], 960 if short else 1024)
-
-    @property
-    def codecs(self) -> str:
-        """RFC 6381."""
-        return f"mp4a.40.{self.type}"

@@ -12,17 +12,24 @@ from transforms.audio.aac import FRAME, LOW_COMPLEXITY, AudioConfig
 from transforms.audio.samples import Track, demuxed, first_place, rewind, sought
 
 _BACK: Final = (Fraction(1, 4), Fraction(1), Fraction(4), Fraction(16))  # seconds before the first frame that is wanted
+_LEAST_RATE: Final = 32_000
 _STRAY: Final = 4  # frames that may come after one with a higher number
 
 
 def config(track: Track) -> AudioConfig | None:
-    """What a track says of itself if its frames can be sent as they are: plain AAC LC, 1024 samples a frame."""
+    """What a track says of itself if its frames can be sent as they are: plain AAC LC, 1024 samples a frame.
+
+    At low rates half of the sound is often in an extension of which nothing is written, and frames last long.
+    """
     context = track.stream.codec_context
     if context.name != "aac" or not context.extradata:
         return None
     found = AudioConfig.read(bytes(context.extradata))
-    # Where the decoder gives another rate than is written, half of the sound is in an extension.
-    if found is None or (found.type, found.rate, found.frame) != (LOW_COMPLEXITY, track.rate, FRAME):
+    if (
+        found is None
+        or found.rate < _LEAST_RATE
+        or (found.type, found.rate, found.frame) != (LOW_COMPLEXITY, track.rate, FRAME)
+    ):
         return None
     return found
 

@@ -13,13 +13,12 @@ from transforms.audio.segments import copied, copied_head, encoded, encoded_head
 from transforms.audio.tracks import numbered
 from transforms.containers import opened
 from transforms.languages import tag
+from transforms.video.codecs import codecs
 from transforms.video.index import Sound
 from transforms.video.parts import Part, Question, Source
+from transforms.video.recipes import RECIPES
 from transforms.video.stream_plan import Rung, StreamPlan
 from transforms.video.titles import titled
-
-BITS: Final = 192_000
-"""Bits a second of sound that is encoded."""
 
 _PEAK: Final = 1.15  # the encoder's reservoir: what a segment has at most of what it is told
 _UNKNOWN: Final = 160_000  # bits a second of AAC that says nothing of them
@@ -43,13 +42,13 @@ def rungs(asked: Question) -> tuple[Rung, ...]:
 def _rung(asked: Question, number: int, sound: Sound, found: Track, title: str, default: bool) -> Rung:
     said = config(found) if sound.remux and asked.ladder.remux else None
     rate = said.rate if said else GRID
-    unit = Fraction(FRAME, rate)
-    peak, average = _spent(asked, sound, found) if said else (round(BITS * _PEAK), BITS)
+    unit, bits = Fraction(FRAME, rate), asked.recipe.sound_bits
+    peak, average = _spent(asked, sound, found) if said else (round(bits * _PEAK), bits)
     return Rung(
-        name=f"a{number}-src" if said else f"a{number}-aac{BITS // 1000}",
+        name=f"a{number}-src" if said else f"a{number}-aac{bits // 1000}",
         kind="sound",
         remux=said is not None,
-        codecs=said.codecs if said else "mp4a.40.2",
+        codecs=codecs(copied_head(found) if said else encoded_head(asked.recipe)),
         bandwidth=peak,
         average=average,
         stream=sound.stream,
@@ -57,6 +56,7 @@ def _rung(asked: Question, number: int, sound: Sound, found: Track, title: str, 
         unit=unit,
         time_base=Fraction(1, rate),
         rate=Fraction(rate),
+        bits=0 if said else bits,
         channels=sound.channels if said else 2,
         language=tag(sound.language),
         title=title,
@@ -80,7 +80,7 @@ def _spent(asked: Question, sound: Sound, found: Track) -> tuple[int, int]:
 def head(source: Source, plan: StreamPlan, rung: Rung) -> Part:
     """The init segment of a rung of sound."""
     if not rung.remux:
-        return Part(encoded_head(BITS))
+        return Part(encoded_head(RECIPES[plan.recipe]))
     with opened(source.path, source.kind, source.limits) as container:
         return Part(copied_head(track(container, rung.stream or 0, plan.start)))
 
@@ -91,5 +91,8 @@ def segment(source: Source, plan: StreamPlan, rung: Rung, number: int) -> Part:
     first, last = int(begin / rung.unit), int(end / rung.unit)
     with opened(source.path, source.kind, source.limits) as container:
         found = track(container, rung.stream or 0, plan.start)
-        data = copied(found, first, last, number) if rung.remux else encoded(found, first, last, BITS, number)
+        if rung.remux:
+            data = copied(found, first, last, number)
+        else:
+            data = encoded(found, first, last, RECIPES[plan.recipe], number)
     return Part(data, end - begin)

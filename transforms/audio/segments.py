@@ -17,25 +17,23 @@ from transforms.audio.aac import FRAME
 from transforms.audio.copied import packets, silent
 from transforms.audio.samples import GRID, Samples, Track, samples
 from transforms.video import fragments
+from transforms.video.recipes import Recipe
 
 _TICK: Final = Fraction(1, GRID)
-_BEFORE: Final = 4  # frames that are encoded and thrown away: the encoder has settled, and overlaps with what was there
 _AFTER: Final = 2  # frames that the encoder looks ahead at, and overlaps with
-# It chooses by the frame alone; the default one looks back further than any pre-roll, which is heard at joins.
-_CODER: Final = {"aac_coder": "fast"}
 
 
-def encoded_head(bits: int) -> bytes:
-    """The init segment of sound that is encoded with so many bits a second."""
-    return fragments.head(lambda output: _encoder(output, bits), _TICK)
+def encoded_head(recipe: Recipe) -> bytes:
+    """The init segment of sound that is encoded."""
+    return fragments.head(lambda output: _encoder(output, recipe), _TICK)
 
 
-def encoded(track: Track, first: int, last: int, bits: int, number: int = 0) -> bytes:
+def encoded(track: Track, first: int, last: int, recipe: Recipe, number: int = 0) -> bytes:
     """The frames from `first` up to `last` as segment `number`. Raises what FFmpeg says of damage."""
-    begin, end = first - _BEFORE, last + _AFTER
+    begin, end = first - recipe.sound_before, last + _AFTER
     sound = samples(track, begin * FRAME, end * FRAME)
     sink = io.BytesIO()
-    with fragments.fragment(sink, number, lambda output: _encoder(output, bits), _TICK) as writer:
+    with fragments.fragment(sink, number, lambda output: _encoder(output, recipe), _TICK) as writer:
         made = (packet for frame in _frames(sound, begin) for packet in writer.stream.encode(frame))
         writer.write([packet for packet in made if first * FRAME <= packet.pts < last * FRAME], last * FRAME)
     return fragments.segment_of(sink)
@@ -62,9 +60,9 @@ def copied(track: Track, first: int, last: int, number: int = 0) -> bytes:
     return fragments.segment_of(sink)
 
 
-def _encoder(output: OutputContainer, bits: int) -> Any:
-    stream = output.add_stream("aac", rate=GRID, layout="stereo", options=dict(_CODER))
-    stream.codec_context.bit_rate = bits
+def _encoder(output: OutputContainer, recipe: Recipe) -> Any:
+    stream = output.add_stream("aac", rate=GRID, layout="stereo", options={"aac_coder": recipe.sound_coder})
+    stream.codec_context.bit_rate = recipe.sound_bits
     return stream
 
 

@@ -14,7 +14,7 @@ MATROSKA: Final = ("webm", "mkv")
 BY_DECODING: Final = ("mp4", "mov", "m4a", "3gp")
 """Kinds whose index says when packets are decoded, not when they are shown."""
 
-_TRIED: Final = 6
+_TRIED: Final = 12
 _BEHIND: Final = 24  # packets that are looked at behind a keyframe; no encoder reorders so many
 _SOUGHT: Final = 300  # packets in which a keyframe must come after a seek
 _TAIL: Final = 4000  # packets behind the last keyframe

@@ -69,7 +69,7 @@ def _own(asked: Question, picture: Picture) -> Rung:
         bandwidth=peak,
         average=average,
         stream=picture.stream,
-        end=asked.index.seconds,
+        end=round(asked.index.seconds / picture.time_base) * picture.time_base,
         time_base=picture.time_base,
         width=picture.width,
         height=picture.height,

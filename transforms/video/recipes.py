@@ -26,6 +26,13 @@ class Recipe:
     """Frames a second at most."""
     scaling: str
     """FFmpeg's name of the way in which frames are made smaller."""
+    sound_bits: int
+    """Bits a second of sound that is encoded."""
+    sound_coder: str
+    """Of FFmpeg's AAC. `fast` chooses by the frame alone; the others look back further than any pre-roll, and are heard
+    where segments join."""
+    sound_before: int
+    """Frames of sound that are encoded before a segment and thrown away: by then the encoder has settled."""
 
 
 RECIPES: Final[Mapping[int, Recipe]] = MappingProxyType(
@@ -39,6 +46,9 @@ RECIPES: Final[Mapping[int, Recipe]] = MappingProxyType(
             threads=2,
             fastest=Fraction(60),
             scaling="BILINEAR",
+            sound_bits=192_000,
+            sound_coder="fast",
+            sound_before=4,
         ),
     }
 )

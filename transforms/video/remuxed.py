@@ -76,8 +76,10 @@ def _packets(
         if len(kept) > _MOST_PACKETS or weight > _MOST_BYTES:
             raise DamagedOriginal("the original has more packets between two keyframes than its index says")
     shown = [begin, *(ticks(packet) for packet in kept[1:])]
+    if not last and max(shown) >= stop:
+        raise DamagedOriginal("the original has frames that are not shown when its index says")
     for packet, moment in zip(kept, shown, strict=True):
         packet.pts = moment
-    if min(shown) < begin or (not last and max(shown) >= stop):
-        raise DamagedOriginal("the original has frames that lean on others across a keyframe")
-    return kept
+    # Frames before the keyframe lean on the group before it. Where one such group escaped the look at the whole, they
+    # are left out, as a player that begins here would do.
+    return [packet for packet in kept if packet.pts >= begin]

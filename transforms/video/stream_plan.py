@@ -96,7 +96,7 @@ class StreamPlan:
         not begin before the cut. No segment is empty: a rung that ends early has fewer.
         """
         if not rung.unit:
-            return self._up_to(rung.end, self.cuts)
+            return self._up_to(rung.end, self.cuts[:-1])
         frames = (math.ceil((cut - rung.phase) / rung.unit) for cut in self.cuts[:-1])
         return self._up_to(rung.end, (max(rung.phase, rung.phase + frame * rung.unit) for frame in frames))
 
