@@ -110,7 +110,7 @@ def streams_of(
     **answering: Any,
 ) -> Streams:
     """What answers for streams; `answering` is what it has in common with the delivery."""
-    studio = Studio(pool, opened, renderer.limits, settings.deadline_moving)
+    studio = Studio(pool, opened, renderer.limits, settings.deadline_moving, lambda: pool.stats().idle)
     # Work on a film takes its time on another machine too.
     together = partial(share, patience=settings.deadline_moving)
     parts = Parts(store, flights, together, studio, told)

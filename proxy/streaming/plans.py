@@ -118,6 +118,7 @@ class Plans:
             key=mounted.key,
             plan=kept.plan.id,
             rungs=[rung.name for rung in kept.plan.rungs],
+            why=reply.meta.get("why", ""),
             segments=max(map(len, kept.seconds.values()), default=0),
             ms=round(reply.worked * 1000, 1),
         )

@@ -14,6 +14,10 @@ from transforms.headers import Header
 from transforms.limits import Cost, Limits
 
 
+MOST_THREADS = 4
+"""Threads that decode one film; more of them wait for each other."""
+
+
 class Pool(Protocol):
     """Where work on films is done."""
 
@@ -29,6 +33,8 @@ class Studio:
     """The original of this very version; raises OriginalChanged."""
     limits: Callable[[str], Limits]
     deadline: float
+    spare: Callable[[], int]
+    """How many workers have nothing to do."""
 
     async def do(
         self,
@@ -58,6 +64,8 @@ class Studio:
                     cost=cost.milliseconds,
                     memory=cost.memory,
                     rank=rank,
+                    # Frames are the same however many threads decode them.
+                    late=lambda: {"threads": min(1 + self.spare(), MOST_THREADS)},
                     descriptor=original.descriptor,
                     original=f"{mounted.name}/{mounted.key} {version}",
                 )

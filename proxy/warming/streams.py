@@ -73,11 +73,11 @@ async def parts_of(base: bytes, read: Read, most: int | None) -> list[bytes]:
     rungs = []
     for uri in dict.fromkeys(_named(await read(base + b"/~master.m3u8"))):
         folder = f"{uri.rpartition('/')[0]}/"
-        rungs.append([f"{folder}{name}" for name in _named(await read(base + b"/~" + _escaped(uri)))])
+        rungs.append([f"{folder}{name}" for name in _named(await read(base + b"/" + _escaped(uri)))])
     heads = [[uri for uri in rung if uri.endswith(".mp4")] for rung in rungs]
     segments = [[uri for uri in rung if not uri.endswith(".mp4")][:most] for rung in rungs]
     uris = dict.fromkeys((*(uri for head in heads for uri in head), *_across(segments)))
-    return [base + b"/~" + _escaped(uri) for uri in uris]
+    return [base + b"/" + _escaped(uri) for uri in uris]
 
 
 def _named(playlist: str) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import av
 import numpy as np
 from av.filter import Graph
+from av.video.reformatter import VideoReformatter
 
 from transforms.video.brightness import is_bright, shown
 from transforms.video.display import orientation
@@ -41,6 +42,8 @@ class Fitting:
     def __init__(self, width: int, height: int, scaling: str) -> None:
         self._size = (width, height)
         self._scaling = scaling
+        # A frame that scales itself has a scaler of its own, whose threads stay for as long as there is the frame.
+        self._scaler, self._brightly = VideoReformatter(), VideoReformatter()
         self._darken: Callable[[Any], Any] | None = None
         self._turn: Callable[[Any], Any] | None = None
         self._known: tuple[Any, Any] | None = None
@@ -56,16 +59,25 @@ class Fitting:
         width, height = self._size[::-1] if turned in _SIDEWAYS else self._size
         source = {"src_colorspace": _matrix(frame), "src_color_range": "JPEG" if _is_full(frame) else "MPEG"}
         if is_bright(frame.color_trc):
-            made = frame.reformat(
-                width, height, "rgb48le", interpolation=self._scaling, dst_color_range="JPEG", **source
+            made = self._brightly.reformat(
+                frame,
+                width,
+                height,
+                "rgb48le",
+                interpolation=self._scaling,
+                dst_color_range="JPEG",
+                threads=1,
+                **source,
             )
             self._darken = self._darken or darkening(made, frame.color_trc)
             frame = self._darken(made)
             source = {"src_colorspace": _BT709, "src_color_range": "JPEG"}
-        made = frame.reformat(
+        made = self._scaler.reformat(
+            frame,
             width,
             height,
             "yuv420p",
+            threads=1,
             interpolation=self._scaling,
             dst_colorspace=_BT709,
             dst_color_range="MPEG",
