@@ -1,6 +1,5 @@
 """Storyboards: which frames are on which tile, where the tiles are, and how both are answered."""
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,6 +15,7 @@ from pyvips import Image
 
 from proxy.errors import TABLE
 from tests import clips
+from tests.conftest import corpus
 from tests.serving import Server, serving
 from transforms.errors import NoSuchMoment
 from transforms.formats import FORMATS, by_extension
@@ -269,8 +269,7 @@ def test_what_has_no_pictures_has_no_storyboard(server: Server, name: str) -> No
 
 # All the films that there are
 
-CORPUS = Path(os.environ.get("DARKROOM_CORPUS", "/nonexistent"))
-FILMS = [path for folder in ("video", "hostile") for path in sorted((CORPUS / folder).glob("*.*")) if path.is_file()]
+FILMS = [*corpus("video"), *corpus("hostile")]
 
 
 @pytest.mark.parametrize("path", FILMS, ids=lambda path: path.name)

@@ -8,8 +8,8 @@ const seen = { errors: [], fatal: [], rungs: [], waits: 0 };
 const ranges = () => Array.from({ length: film.buffered.length }, (_, one) => [film.buffered.start(one), film.buffered.end(one)]);
 
 // Everything that was loaded stays in the buffer, so that one range in the end means that no part was missing.
-function byHls(url, rung, ahead) {
-  const hls = new Hls({ backBufferLength: Infinity, maxBufferLength: ahead, maxMaxBufferLength: ahead, startLevel: rung });
+function byHls(url, ahead) {
+  const hls = new Hls({ backBufferLength: Infinity, maxBufferLength: ahead, maxMaxBufferLength: ahead, startLevel: -1 });
   hls.on(Hls.Events.ERROR, (_, { type, details, fatal, response }) => {
     (fatal ? seen.fatal : seen.errors).push([type, details, response?.code ?? ""].join(" "));
   });
@@ -17,7 +17,7 @@ function byHls(url, rung, ahead) {
   hls.loadSource(url);
   hls.attachMedia(film);
   return {
-    ready: new Promise((resolve) => hls.on(Hls.Events.MANIFEST_PARSED, resolve)).then(() => (hls.loadLevel = rung)),
+    ready: new Promise((resolve) => hls.on(Hls.Events.MANIFEST_PARSED, resolve)),
     // The other two ways to choose throw away what is buffered.
     choose: (level) => (hls.loadLevel = level),
     names: () => hls.levels.map((level) => level.url[0].split("/").at(-2)),
@@ -27,23 +27,21 @@ function byHls(url, rung, ahead) {
   };
 }
 
-function byDash(url, rung, ahead) {
+function byDash(url, ahead, auto) {
   const dash = dashjs.MediaPlayer().create();
   dash.updateSettings({
     debug: { logLevel: 0 },
     streaming: {
       buffer: { bufferToKeep: 1000, bufferPruningInterval: 1000, bufferTimeDefault: ahead, bufferTimeAtTopQuality: ahead, bufferTimeAtTopQualityLongForm: ahead },
-      abr: { autoSwitchBitrate: { video: rung < 0 } },
+      abr: { autoSwitchBitrate: { video: auto } },
     },
   });
   dash.on("error", ({ error }) => seen.fatal.push(`${error.code} ${error.message}`));
   dash.on("qualityChangeRendered", ({ mediaType, newRepresentation }) => mediaType === "video" && seen.rungs.push(newRepresentation.id));
   dash.initialize(film, url, false);
-  const choose = (level) => dash.setRepresentationForTypeByIndex("video", level);
-  const ready = new Promise((resolve) => dash.on("streamInitialized", resolve)).then(() => rung >= 0 && choose(rung));
   return {
-    ready,
-    choose,
+    ready: new Promise((resolve) => dash.on("streamInitialized", resolve)),
+    choose: (level) => dash.setRepresentationForTypeByIndex("video", level),
     names: () => dash.getRepresentationsByType("video").map(({ id }) => id),
     tracks: () => ({ sound: dash.getTracksFor("audio").map(({ lang }) => [lang]), words: dash.getTracksFor("text").map(({ lang }) => [lang]) }),
     speak: (track) => dash.setCurrentTrack(dash.getTracksFor("audio")[track]),
@@ -57,24 +55,28 @@ async function reached(seconds) {
   while (film.currentTime < seconds && !film.ended && !seen.fatal.length) await until("timeupdate");
 }
 
-// Play `url`; `acts` are [moment, what, value]: at that moment seek there, or go on with another rung.
-async function view({ player, url, rung = -1, speed = 4, ahead = 60, acts = [] }) {
+// Play `url` on a rung, or on those that the player chooses; `acts` are [moment, what, value]: at that moment seek there,
+// or go on with the rung of that name.
+async function view({ player, url, rung = "", speed = 4, ahead = 60, acts = [] }) {
   film.addEventListener("waiting", () => (seen.waits += 1));
   film.addEventListener("error", () => seen.fatal.push(film.error.message));
   film.muted = true;
-  const viewer = (player === "hls" ? byHls : byDash)(url, rung, ahead);
+  const viewer = player === "hls" ? byHls(url, ahead) : byDash(url, ahead, !rung && !acts.some(([, what]) => what === "choose"));
   window.viewer = viewer;
   const failed = new Promise((resolve) => setInterval(() => seen.fatal.length && resolve(), 100));
   await Promise.race([viewer.ready, failed]);
   if (!seen.fatal.length) {
     seen.names = viewer.names();
     seen.tracks = viewer.tracks();
+    const choose = (name) => viewer.choose(viewer.names().indexOf(name));
+    if (rung) choose(rung);
     film.play().catch((error) => seen.errors.push(String(error)));
     film.playbackRate = film.defaultPlaybackRate = speed;
     const ended = until("ended");
     for (const [moment, what, value] of acts) {
       await Promise.race([reached(moment), failed]);
       if (what === "seek") film.currentTime = value;
+      else if (what === "choose") choose(value);
       else viewer[what](value);
     }
     await Promise.race([ended, failed]);

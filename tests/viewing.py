@@ -16,7 +16,7 @@ PLACE = "viewing"
 PATIENCE = 90_000
 """Milliseconds until a film that is not over by then has failed."""
 
-Act = tuple[float, str, float]
+Act = tuple[float, str, float | str]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def view(
     port: int,
     player: str,
     path: str,
-    rung: int = -1,
+    rung: str = "",
     acts: Sequence[Act] = (),
     meanwhile: Callable[[Any], None] | None = None,
     speed: float = 4,
@@ -72,8 +72,8 @@ def view(
 ) -> Seen:
     """Play the stream at `path` of a server with "hls" or "dash".
 
-    `rung` is the one to begin with and to stay on, the first being 0; by -1 the player chooses. `acts` are done at
-    moments of the film: `(4, "seek", 9)`, `(6, "choose", 1)`. `ahead` is how many seconds are loaded ahead: what is
+    `rung` is the one to stay on; without it the player chooses. `acts` are done at moments of the film:
+    `(4, "seek", 9)`, `(6, "choose", "src")`. `ahead` is how many seconds are loaded ahead: what is
     chosen is shown after those. `meanwhile` is called with the page while it plays.
     """
     context = browser.new_context(viewport={"width": 400, "height": 300})
