@@ -215,7 +215,8 @@ class Renderer:
     def cost(self, rendition: Rendition, grade: str, layer: Layer | None = None) -> Cost:
         """What it will take to make a rendition, from the header alone, or from pixels that are there."""
         if rendition.header.medium != "picture":
-            return recorded(rendition.header, rendition.plan, rendition.format, max(rendition.sizes, default=None))
+            size = max(rendition.sizes, key=lambda size: size.width * size.height)
+            return recorded(rendition.header, rendition.plan, rendition.format, size, grade)
         if rendition.format not in FORMATS:
             return estimate(rendition.header, "jpg", min(LOOK, rendition.header.pixels))
         size = max(rendition.sizes, key=lambda size: size.width * size.height)

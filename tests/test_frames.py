@@ -218,6 +218,7 @@ def test_films_are_shown_as_their_display_matrix_says(tmp_path: Path, orientatio
     assert result.size == ((32, 24) if orientation < 5 else (32, 43))
     assert colours(result.data) == SEEN[orientation]
     assert develop(path, "du_1", "webp").size == ((64, 48) if orientation < 5 else (48, 64))
+    assert colours(develop(path, "a_ignore", "png").data) == SEEN[1]
 
 
 def test_pixels_that_are_not_square_are_made_so(tmp_path: Path) -> None:

@@ -40,6 +40,19 @@ def with_cover(path: Path, cover: bytes, codec: str = "mjpeg", **tags: str) -> P
     return path
 
 
+def posted(path: Path, film: Path, cover: bytes) -> None:
+    """The pictures of a film, and a cover beside them."""
+    with av.open(str(film)) as source, av.open(str(path), "w", format="matroska") as out:
+        pattern = source.streams.video[0]
+        copied = out.add_stream_from_template(pattern)
+        attached: Any = out.add_attachment("cover.jpg", "image/jpeg", cover)
+        assert attached
+        for packet in source.demux(pattern):
+            if packet.size:
+                packet.stream = copied
+                out.mux(packet)
+
+
 def originals(folder: Path) -> Path:
     folder.mkdir()
     clips.film(folder / "film.mp4", seconds=4, sound="aac", options=clips.B_FRAMES)
@@ -60,6 +73,7 @@ def originals(folder: Path) -> Path:
         for frame in clips.tone(1):
             out.mux(track.encode(frame.reformat(format="s16") if hasattr(frame, "reformat") else frame))
         out.mux(track.encode(None))
+    posted(folder / "posted.mkv", folder / "film.mp4", pictures.encoded(pictures.photograph(60, 40), "jpg"))
     whole = (folder / "film.mp4").read_bytes()
     (folder / "cut.mp4").write_bytes(whole[: len(whole) // 2])
     (folder / "noise.mp4").write_bytes(whole[:40] + bytes(2000))
@@ -167,6 +181,18 @@ def test_the_cover_of_a_sound_is_its_picture(server: Server) -> None:
     assert (told["cover"]["width"], told["cover"]["height"]) == (60, 40)
     assert told["tags"] == {"title": "A tone", "artist": "Us", "encoder": told["tags"]["encoder"]}
     assert told["blurhash"]
+
+
+def test_a_picture_within_a_film_is_not_its_poster(server: Server) -> None:
+    told = json.loads(server.ask("/f_json/posted.mkv").body)
+    assert (told["width"], told["height"], told["medium"]) == (160, 90, "film")
+    assert told["cover"]["width"] == 60
+    assert (seen(server.ask("/f_png/posted.mkv")).width, seen(server.ask("/f_png/posted.mkv")).height) == (160, 90)
+
+
+def test_a_cover_that_moves_stands_still(server: Server) -> None:
+    assert server.ask("/f_auto,w_30/covered.mp3", **WEBP)["content-type"] == "image/avif"
+    assert server.ask("/f_gif,w_30/covered.mp3").status == 200
 
 
 REFUSED = {

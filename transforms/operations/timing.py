@@ -122,7 +122,7 @@ class FrameRate(Operation, name="fps", step_local=False):
 
     media = ("picture", "motion")
     originals = ("motion",)
-    example = "fps_12"
+    example = "du_2,fps_12"
     rate: float = param(Number(1, 120), "frames a second")
 
     def saving(self, saving: Saving) -> Saving:

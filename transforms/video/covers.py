@@ -1,5 +1,6 @@
 """Pictures that sounds carry: found, measured, and opened as the originals that they are."""
 
+import dataclasses
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,7 +26,7 @@ def is_cover(stream: Any) -> bool:
 
 
 def cover_of(container: InputContainer) -> tuple[bytes, Header] | None:
-    """The first attached picture of a kind that is read here without a library, and its header."""
+    """The first attached picture of a kind that is read here without a library, and its header; it does not move."""
     streams = [stream for stream in container.streams.video if is_cover(stream)]
     wanted = {stream.index for stream in streams}
     if not streams:
@@ -37,7 +38,7 @@ def cover_of(container: InputContainer) -> tuple[bytes, Header] | None:
         data = bytes(packet)
         with suppress(Refusal):
             if header := read_header(BytesIO(data), len(data)):
-                return data, header
+                return data, dataclasses.replace(header, frames=1)
         if not wanted:
             break
     return None

@@ -1,5 +1,6 @@
 """What a film or a sound is, told from its first bytes, its index and its first frame."""
 
+from contextlib import suppress
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -22,6 +23,8 @@ _SEVERAL: Final = 120
 """Packets that a rate is counted over where the container does not tell it."""
 _ALIKE: Final = 1.1
 """By how much two guesses at a rate may differ to be believed."""
+_FAST: Final = 120
+"""Frames a second that are rarely true."""
 _MOST_PACKETS: Final = 500_000
 """Packets that a length is looked for in where the container does not tell it."""
 
@@ -88,8 +91,13 @@ def _counted(container: InputContainer) -> float:
         for packet in islice(container.demux(), _MOST_PACKETS)
         if packet.pts is not None and packet.time_base is not None
     ]
-    container.seek(0)
+    _rewind(container)
     return float(max(end for _, end in spans) - min(begin for begin, _ in spans)) if spans else 0.0
+
+
+def _rewind(container: InputContainer) -> None:
+    with suppress(av.FFmpegError):  # what cannot be sought in is read from where it is
+        container.seek(0)
 
 
 def frame_rate(container: InputContainer, stream: VideoStream) -> float:
@@ -99,14 +107,14 @@ def frame_rate(container: InputContainer, stream: VideoStream) -> float:
     Such a guess is held against the packets.
     """
     average, guessed = float(stream.average_rate or 0), float(stream.guessed_rate or 0)
-    if average and guessed and max(average, guessed) <= _ALIKE * min(average, guessed):
+    if average and guessed and max(average, guessed) <= _ALIKE * min(average, guessed) and average <= _FAST:
         return average
     if stream.frames and stream.duration and stream.time_base:
         return float(stream.frames / (stream.duration * stream.time_base))
     stamps = sorted(
         packet.pts for packet in islice(container.demux(stream), _SEVERAL) if packet.pts is not None and packet.size
     )
-    container.seek(0)
+    _rewind(container)
     if len(stamps) < 2 or stamps[-1] == stamps[0] or not stream.time_base:
         return average or guessed
     return float((len(stamps) - 1) / ((stamps[-1] - stamps[0]) * stream.time_base))

@@ -11,7 +11,7 @@ from transforms.headers import Header
 from transforms.limits import Limits
 from transforms.operation import Loading, Size
 from transforms.turbo import MARGIN
-from transforms.video.excerpt import check_animation, delays, frames_a_second, moves, start_of, steps
+from transforms.video.excerpt import check_animation, count, delays, frames_a_second, moves, start_of, steps
 from transforms.video.frames import Film, film
 from transforms.video.stills import still
 
@@ -36,8 +36,8 @@ def frames(
         with film(path, header.kind, limits) as pictures:
             return [still(_shown(pictures, header, loading), size)]
     size = _reduced(header, target, 1.0)
+    check_animation(limits, count(loading, header, rate), size)
     moments = steps(loading, header, rate)
-    check_animation(limits, len(moments), size)
     with film(path, header.kind, limits) as pictures:
         if loading.interesting:
             begun = pictures.begins(pictures.interesting(Fraction(header.seconds)))
