@@ -230,6 +230,16 @@ def test_a_film_that_is_cut_off_is_refused(tmp_path: Path) -> None:
         stream(path)
 
 
+def test_a_film_is_not_over_for_a_frame_that_is_broken(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mp4", seconds=3)
+    with av.open(str(path)) as container:
+        place = [packet.pos for packet in container.demux(video=0) if packet.size][30]
+    data = bytearray(path.read_bytes())
+    data[place + 4 : place + 60] = b"\xff" * 56
+    path.write_bytes(data)
+    _fits(stream(path, BOTH), "64", 75, steady=True)
+
+
 def test_a_film_that_becomes_another_under_its_plan_is_refused_or_made(tmp_path: Path) -> None:
     """What cannot be known beforehand is a refusal, and never a failure."""
     streamed = stream(film(tmp_path / "a.mp4", seconds=5, sound="aac"), BOTH)

@@ -74,7 +74,7 @@ def _upright_times(container: InputContainer, film: Any) -> Iterator[Any]:
     at = keyframes.shown(first) or 0
     last = None
     for packet in chain((first,), packets, (None,)):
-        for frame in film.decode(packet):
+        for frame in keyframes.decoded(film, packet):
             moment = frame.pts if frame.pts is not None else frame.dts
             moment = at if moment is None else moment
             frame.pts, frame.time_base = moment, film.time_base

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import av
 from av.container import InputContainer
 from av.packet import Packet
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 MATROSKA: Final = ("webm", "mkv")
@@ -42,6 +43,17 @@ def shown(packet: "Packet[Any]") -> int | None:
 def packets(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[Any]]":
     """The packets from where the container stands, without the empty one at the end."""
     return (packet for packet in container.demux(stream) if packet.size and shown(packet) is not None)
+
+
+def decoded(stream: VideoStream, packet: "Packet[Any] | None") -> list[VideoFrame]:
+    """The frames that come of a packet, or of the end where it is None; none of one that is broken.
+
+    A player shows the frame before it a little longer then, and so do streams: a film is not over for one bad frame.
+    """
+    try:
+        return stream.decode(packet)
+    except av.error.InvalidDataError:
+        return []
 
 
 def listed(container: InputContainer, stream: VideoStream, kind: str, first: "Packet[Any]", size: int) -> Listed:

@@ -126,13 +126,13 @@ def _beginning(container: InputContainer, film: VideoStream, kind: str) -> _Begi
                 break
             continue
         kept.append(packet)
-        frame = frame or next(iter(film.decode(packet)), None)
+        frame = frame or next(iter(keyframes.decoded(film, packet)), None)
         if len(kept) >= _LOOKED_AT and frame:
             break
         if len(kept) > _BEFORE:
             break
     if kept and frame is None:
-        frame = next(iter(film.decode(None)), None)
+        frame = next(iter(keyframes.decoded(film, None)), None)
     if frame is None:
         raise DamagedOriginal(f"the original is not a whole {FORMATS[kind].title} film: no frame of it can be decoded")
     return _Beginning(kept, frame)

@@ -46,7 +46,7 @@ def _stream(container: InputContainer, rung: Rung) -> Any:
 
 
 def _declare(output: OutputContainer, film: Any) -> Any:
-    stream = output.add_stream_from_template(film)
+    stream: Any = output.add_stream_from_template(film, opaque=True)  # there are decoders without an encoder
     if tag := _TAGS.get(codec_of(film)):
         stream.codec_context.codec_tag = tag
     return stream
