@@ -2,6 +2,8 @@
 
 import math
 import random
+from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +19,8 @@ from transforms.audio import rungs
 from transforms.audio.aac import FRAME, AudioConfig
 from transforms.audio.samples import GRID, Samples, track
 from transforms.audio.segments import encoded, encoded_head
-from transforms.containers import opened
+from transforms.containers import demuxed, opened
+from transforms.errors import Refusal
 from transforms.limits import Limits
 from transforms.video import reading
 from transforms.video.boxes import found
@@ -241,3 +244,37 @@ def test_sound_that_was_cut_loses_nothing_at_its_ends(tmp_path: Path) -> None:
     got = decoded(rungs.head(original, plan, rung).data, *made(original, plan, rung))
     error = got[:, FRAME : 2 * GRID - 10] - sweep(2, GRID)[:, FRAME : 2 * GRID - 10]
     assert np.abs(error).max() < 0.02
+
+
+def test_packets_of_a_stream_that_was_not_there_at_first_are_passed_over() -> None:
+    class Container:
+        """As PyAV has it for MPEG-TS: it looks packets up among the streams that it knew when the file was opened."""
+
+        packets = iter("ab?c")
+
+        def demux(self, *streams: Any) -> Iterator[str]:
+            for packet in self.packets:
+                if packet == "?":
+                    raise IndexError("list index out of range")
+                yield packet
+
+    container: Any = Container()
+    assert list(demuxed(container)) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("name", ["a.m4a", "a.mkv", "a.ts", "a.mp3", "a.flac", "a.opus"])
+def test_broken_bytes_give_segments_that_fit_or_a_refusal(tmp_path: Path, name: str) -> None:
+    whole = sound(tmp_path / name, 2, 48_000).read_bytes()
+    chance = random.Random(name)
+    for attempt in range(6):
+        data = bytearray(whole[: len(whole) if attempt % 2 else chance.randrange(200, len(whole))])
+        for _ in range(attempt * 5):
+            data[chance.randrange(100, len(data))] = chance.randrange(256)
+        (tmp_path / name).write_bytes(data)
+        original = source(tmp_path / name)
+        with suppress(Refusal):
+            plan = planned(original, 0, 1, 2)
+            for rung in plan.rungs:
+                for (begin, end), part in zip(plan.segments(rung), made(original, plan, rung), strict=True):
+                    assert fragment(part).begin * rung.time_base == begin
+                    assert len(fragment(part).frames) * rung.unit == end - begin

@@ -89,6 +89,19 @@ def opened(path: Path, kind: str, limits: Limits) -> Iterator[InputContainer]:
         yield container
 
 
+def demuxed(container: InputContainer, *streams: Any) -> Iterator[Any]:
+    """The packets of some streams, or of all, from where a container stands, an empty one of each at the end.
+
+    MPEG-TS may have streams that begin in its midst; PyAV knows only those that were there when it was opened.
+    """
+    while True:
+        try:
+            yield from container.demux(*streams)
+        except IndexError:  # that packet is read, and the next one follows
+            continue
+        return
+
+
 _ALIASES: Final = {"mov": ("mov,mp4,m4a,3gp,3g2,mj2",), "matroska": ("matroska,webm",)}
 
 

@@ -18,6 +18,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from numpy.typing import NDArray
 
+from transforms import containers
 from transforms.audio.downmix import stereo
 from transforms.errors import NoSuchStream
 
@@ -73,7 +74,7 @@ def track(container: InputContainer, number: int, start: Fraction) -> Track:
 
 def first_place(track: Track) -> Fraction:
     """Where the first packet of a track that is just opened lies, in samples; 0 where there is none near."""
-    packets = islice(track.container.demux(), _LOOK)
+    packets = islice(containers.demuxed(track.container), _LOOK)
     first = next((packet.pts for packet in packets if packet.stream is track.stream and packet.pts is not None), None)
     return Fraction(0) if first is None else track.place(first)
 
@@ -99,7 +100,7 @@ def demuxed(track: Track) -> Iterator[Any]:
     for stream in track.container.streams:
         if stream is not track.stream:
             stream.discard = av.stream.Discard.all
-    return track.container.demux(track.stream)
+    return containers.demuxed(track.container, track.stream)
 
 
 def samples(track: Track, first: int, last: int) -> Samples:

@@ -1,11 +1,10 @@
 """Files of subtitles that lie beside a film: `film.vtt`, `film.en.vtt`, `film.pt-BR.srt` beside `film.mp4`."""
 
-import base64
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 
 from transforms.languages import tag
 
@@ -25,15 +24,6 @@ class Beside:
     suffix: str
     """What follows the film's name without its extension: `.en.vtt`."""
     data: bytes
-
-    def to_dict(self) -> dict[str, str]:
-        """As JSON values; `from_dict` is its inverse."""
-        return {"suffix": self.suffix, "data": base64.b64encode(self.data).decode()}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, str]) -> Self:
-        """A file from its JSON values."""
-        return cls(values["suffix"], base64.b64decode(values["data"]))
 
     @property
     def kind(self) -> str:

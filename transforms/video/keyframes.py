@@ -11,6 +11,8 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from transforms.containers import demuxed
+
 MATROSKA: Final = ("webm", "mkv")
 BY_DECODING: Final = ("mp4", "mov", "m4a", "3gp")
 """Kinds whose index says when packets are decoded, not when they are shown."""
@@ -42,7 +44,7 @@ def shown(packet: "Packet[Any]") -> int | None:
 
 def packets(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[Any]]":
     """The packets from where the container stands, without the empty one at the end."""
-    return (packet for packet in container.demux(stream) if packet.size and shown(packet) is not None)
+    return (packet for packet in demuxed(container, stream) if packet.size and shown(packet) is not None)
 
 
 def decoded(stream: VideoStream, packet: "Packet[Any] | None") -> list[VideoFrame]:

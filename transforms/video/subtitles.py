@@ -9,6 +9,7 @@ from typing import Any, Final
 import av
 from av.container import InputContainer
 
+from transforms.containers import demuxed
 from transforms.errors import DamagedOriginal, NoSuchStream
 from transforms.video.cues import MOST_CUES, Cue, made
 from transforms.video.index import Words
@@ -107,7 +108,7 @@ def _packets(container: InputContainer, stream: Any, start: Fraction, begin: flo
             other.discard = av.stream.Discard.all
     if begin > _BACK:
         _seek(container, clock or stream, start + Fraction(begin) - _BACK)
-    for packet in container.demux(stream, *([clock] if clock else [])):
+    for packet in demuxed(container, stream, *([clock] if clock else [])):
         at = packet.pts if packet.pts is not None else packet.dts
         if at is None:
             continue
