@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from proxy.passing import PassingBody
 from proxy.stores.result import LARGE, FileBody
 from proxy.wire import Headers
 
@@ -23,7 +24,7 @@ class Accel:
 
     def place(self, body: bytes | FileBody) -> str | None:
         """Where nginx finds a body that is large and a file of its own; None for every other."""
-        if not isinstance(body, FileBody) or body.length <= LARGE:
+        if not isinstance(body, FileBody) or isinstance(body, PassingBody) or body.length <= LARGE:
             return None
         # Results in a store have a tail behind them, which nobody is to see.
         if body.offset or body.length != os.fstat(body.descriptor).st_size:

@@ -56,6 +56,7 @@ from proxy.server import Phase
 from proxy.settings import Settings
 from proxy.shrunk import ShrunkOriginals
 from proxy.site import Site, changed_in_vain
+from proxy.sources.blocks.folder import BlockFolder
 from proxy.sources.copies import Copies
 from proxy.sources.dropped import DroppedSource
 from proxy.sources.mounts import Mounted
@@ -305,12 +306,19 @@ def _origins(settings: Settings, metrics: Metrics) -> Origins:
     trouble = Notices("proxy.sources.copies").trouble
     copies = Copies(settings.cache / "originals" if settings.cache else None, int(settings.originals_bytes), trouble)
     metrics.watch_store("originals", copies.stats)
+    blocks = BlockFolder(settings.cache / "blocks" if settings.cache else None, int(settings.blocks_bytes), trouble)
+    metrics.watch_store("blocks", blocks.stats)
 
     def told(mount: str, outcome: str, size: int) -> None:
         metrics.count(counted.FETCHES, mount or "/", outcome)
         metrics.count(counted.FETCHED_BYTES, mount or "/", by=size)
 
-    return Origins(copies, told)
+    def told_parts(mount: str, outcome: str, number: int, size: int) -> None:
+        metrics.count(counted.RANGES, mount or "/", outcome)
+        metrics.count(counted.BLOCKS, mount or "/", by=number)
+        metrics.count(counted.FETCHED_BYTES, mount or "/", by=size)
+
+    return Origins(copies, told, blocks, told_parts)
 
 
 def _playground(

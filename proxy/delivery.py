@@ -14,6 +14,7 @@ from proxy.failures import Busy, ClosingDown, NoSuchOriginal, NoSuchRendition
 from proxy.flights import Flights
 from proxy.herd import Make
 from proxy.negotiation import bucket
+from proxy.passing import passing_body
 from proxy.pressure import Siblings
 from proxy.reading import Reader, Wanted, hinted
 from proxy.record import Record
@@ -254,12 +255,17 @@ class Delivery:
         mounted = wanted.mounted
         record, header = await self.records.header(mounted)
         check_name(wanted, header.kind)
-        original = await opened(mounted, record.version)
+        body: FileBody | None = None
+        if header.medium != "picture":
+            body = await passing_body(mounted, record, self.records.forget)
+        if body is None:
+            original = await opened(mounted, record.version)
+            body = FileBody(original.path, 0, original.size, os.dup(original.descriptor))
         answer = Answer(
             self._lifetime(wanted),
             media_type=FORMATS[header.kind].media_type,
-            etag=strong_tag(mounted, original.version, purged.numbers),
-            modified=purged.after(original.modified),
+            etag=strong_tag(mounted, record.version, purged.numbers),
+            modified=purged.after(record.modified),
             filename=wanted.address.name,
             outcome="original",
             format=header.kind,
@@ -267,4 +273,4 @@ class Delivery:
         )
         if not_modified(answer.etag, answer.modified, ask.if_none_match, ask.if_modified_since):
             return replace(answer, unchanged=True, outcome="unchanged")
-        return replace(answer, body=FileBody(original.path, 0, original.size, os.dup(original.descriptor)))
+        return replace(answer, body=body)

@@ -74,6 +74,8 @@ TABLE: Final[dict[type[Refusal] | type[SigningError], Row]] = {
     failures.KeyReused: Row(422, "The key was used for something else"),
     failures.NoSuchPurge: Row(404, "No such purge"),
     failures.OriginFailed: Row(502, "The origin failed"),
+    failures.OriginalReplaced: Row(502, "The original has changed meanwhile"),
+    failures.NoParts: Row(502, "The origin gives no parts"),
     failures.OriginTimedOut: Row(504, "The origin did not answer in time"),
     failures.RateLimited: Row(429, "Too many requests"),
     failures.NoRoom: Row(503, "No room for the original", retry_after=5),

@@ -80,6 +80,18 @@ class OriginFailed(Refusal):
     code = "origin_failed"
 
 
+class OriginalReplaced(OriginFailed):
+    """Another version of the original is there by now than the one that was asked for."""
+
+    code = "original_replaced"
+
+
+class NoParts(OriginFailed):
+    """The place gives this original whole alone, or with nothing that its parts could be known by."""
+
+    code = "no_parts"
+
+
 class AlreadyExists(Refusal):
     """Something is there already under the key of what should be new."""
 

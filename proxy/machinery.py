@@ -15,11 +15,16 @@ from proxy.budget import Budget
 from proxy.caching import Freshness
 from proxy.clients.rates import Limiter
 from proxy.flights import Flights
+from proxy.lending import opened_version
 from proxy.metrics import Metrics
+from proxy.records import era_of
 from proxy.refinement import Refinement
-from proxy.rendering import Renderer, opened
+from proxy.rendering import Renderer
 from proxy.rendition import Rendition
 from proxy.settings import Settings
+from proxy.sources.mounts import Mounted
+from proxy.sources.source import Original
+from proxy.sources.source import Parts as SourceParts
 from proxy.stores.disk import DiskStore
 from proxy.stores.memory import MemoryStore
 from proxy.stores.result import Result, Store
@@ -32,7 +37,7 @@ from proxy.streaming.plans import Plans
 from proxy.streaming.storyboards import Storyboards
 from proxy.streaming.streams import Streams
 from proxy.streaming.studio import Studio
-from proxy.tags import Purged
+from proxy.tags import Purged, tags_at
 from proxy.together import Together
 from proxy.workers.poison import PoisonList
 from proxy.workers.pool import BEHIND, Pool, Reply
@@ -110,6 +115,10 @@ def streams_of(
     **answering: Any,
 ) -> Streams:
     """What answers for streams; `answering` is what it has in common with the delivery."""
+
+    async def opened(mounted: Mounted, version: str, size: int) -> Original | SourceParts:
+        return await opened_version(mounted, version, size, era_of(purged(tags_at(mounted.name, mounted.key)).numbers))
+
     studio = Studio(pool, opened, renderer.limits, settings.deadline_moving, lambda: pool.stats().idle)
     # Work on a film takes its time on another machine too.
     together = partial(share, patience=settings.deadline_moving)

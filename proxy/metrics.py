@@ -62,6 +62,13 @@ FETCHES: Final = Metric(
 FETCHED_BYTES: Final = Metric(
     "darkroom_fetched_bytes_total", "counter", "Bytes of originals fetched from elsewhere.", ("mount",)
 )
+RANGES: Final = Metric(
+    "darkroom_ranges_total",
+    "counter",
+    "Parts of originals asked for elsewhere, by what became of it.",
+    ("mount", "outcome"),
+)
+BLOCKS: Final = Metric("darkroom_blocks_total", "counter", "Blocks of originals fetched from elsewhere.", ("mount",))
 SAVED_BYTES: Final = Metric(
     "darkroom_saved_bytes_total", "counter", "Bytes that results are smaller than their originals.", ("format",)
 )
@@ -136,6 +143,8 @@ METRICS: Final = (
     ORIGIN_BYTES,
     FETCHES,
     FETCHED_BYTES,
+    RANGES,
+    BLOCKS,
     SAVED_BYTES,
     WORKERS,
     WORKER_STARTS,

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import sys
 import weakref
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -12,12 +13,17 @@ from proxy.s3.bucket import Bucket
 from proxy.s3.place import S3Place
 from proxy.settings import REMOTE, Mount, Settings
 from proxy.settings import Remote as Web
+from proxy.sources.blocks.fillings import Fillings
+from proxy.sources.blocks.folder import BlockFolder
 from proxy.sources.copies import Copies
 from proxy.sources.file import FileSource
 from proxy.sources.http.place import HttpPlace, Patience
 from proxy.sources.originals import Outcome, originals_of
 from proxy.sources.s3 import S3Source
 from proxy.sources.source import Closed, Remote, Source
+from transforms.formats import FORMATS
+from transforms.limits import Limits
+from transforms.sniff import sniff
 
 Place: TypeAlias = Path | S3Place | HttpPlace
 
@@ -74,21 +80,24 @@ def _web(
             hosts=hosts,
             headers=headers,
             private_networks=offer.private_networks,
-            largest=int(max(limits.jpeg_bytes, limits.picture_bytes)),
+            largest=int(max(limits.jpeg_bytes, limits.picture_bytes, limits.video_bytes, limits.sound_bytes)),
             patience=Patience(offer.connect_seconds, offer.first_byte_seconds, offer.total_seconds),
         )
     except ValueError as error:  # which begins with the name of the setting
         raise ValueError(f"{where}.{error}") from None
 
 
-def opened(place: S3Place | HttpPlace) -> Remote:
-    """A place elsewhere, which is asked nothing yet. Raises ValueError."""
+def opened(place: S3Place | HttpPlace, most: Callable[[bytes], int] = lambda head: sys.maxsize) -> Remote:
+    """A place elsewhere, which is asked nothing yet. Raises ValueError.
+
+    `most` says by the first bytes how many may come, of a web site that cannot be asked for those alone.
+    """
     if isinstance(place, S3Place):
         return S3Source(Bucket.open(place))
     # Only where it is needed: it brings a whole HTTP client along.
     from proxy.sources.http.source import HttpSource
 
-    return HttpSource(place)
+    return HttpSource(place, most=most)
 
 
 class Origins:
@@ -97,9 +106,19 @@ class Origins:
     One that no settings name any more is closed when the last request that uses it has ended.
     """
 
-    def __init__(self, copies: Copies, told: Callable[[str, Outcome, int], None]) -> None:
-        """`told` is of downloads: the mount, what became of one, and its bytes."""
+    def __init__(
+        self,
+        copies: Copies,
+        told: Callable[[str, Outcome, int], None],
+        blocks: BlockFolder | None = None,
+        told_parts: Callable[[str, str, int, int], None] = lambda mount, outcome, blocks, size: None,
+    ) -> None:
+        """`told` is of downloads: the mount, what became of one, and its bytes; `told_parts` of requests for parts.
+
+        Without `blocks` everything comes whole.
+        """
         self._copies, self._told = copies, told
+        self._blocks, self._told_parts = blocks, told_parts
         self._sources: dict[Place, Source] = {}
         self._unclosed: set[weakref.finalize[[Remote | None], Source]] = set()
         self._closing: set[asyncio.Task[None]] = set()
@@ -114,7 +133,7 @@ class Origins:
             self._loop = asyncio.get_running_loop()
         found: dict[str, Source] = {}
         for name, place in places(settings).items():
-            found[name] = self._sources.get(place) or self._opened(name, place)
+            found[name] = self._sources.get(place) or self._opened(name, place, _most_of(settings, name))
             self._sources[place] = found[name]
         return found
 
@@ -130,16 +149,23 @@ class Origins:
                 await found[0].close()
         await asyncio.gather(*self._closing, return_exceptions=True)
         await self._copies.close()
+        if self._blocks:
+            await self._blocks.close()
 
-    def _opened(self, name: str, place: Place) -> Source:
+    def _opened(self, name: str, place: Place, most: Callable[[bytes], int]) -> Source:
         if isinstance(place, Path):
             return self._watched(FileSource(place), None)
-        remote = opened(place)
+        remote = opened(place, most)
 
         def told(outcome: Outcome, size: int) -> None:
             self._told(name, outcome, size)
 
-        return self._watched(originals_of(remote, identity(place), self._copies, told), remote)
+        def told_parts(outcome: str, blocks: int, size: int) -> None:
+            self._told_parts(name, outcome, blocks, size)
+
+        known = identity(place)
+        fillings = Fillings(known, self._blocks, told_parts) if self._blocks else None
+        return self._watched(originals_of(remote, known, self._copies, told, fillings), remote)
 
     def _watched(self, source: Source, remote: Remote | None) -> Source:
         """The source; when nobody has it any more, what it asked is closed. A folder then closes by itself."""
@@ -167,6 +193,18 @@ def identity(place: S3Place | HttpPlace) -> str:
         return f"s3\n{place.endpoint or ''}\n{place.bucket}\n{place.prefix}"
     # Another field may be another picture: of another tenant, in another language.
     return f"http\n{place.prefix or ''}\n{hashlib.sha256(repr(sorted(place.headers)).encode()).hexdigest()}"
+
+
+def _most_of(settings: Settings, name: str) -> Callable[[bytes], int]:
+    """How many bytes an original of a mount may have that begins so."""
+    offer = settings.remote if name == REMOTE and settings.remote else settings.mounts[name]
+    limits = Limits(**settings.limits_of(offer).model_dump())
+
+    def most(head: bytes) -> int:
+        kind = sniff(head)
+        return limits.most_bytes(kind if kind and kind in FORMATS else "svg")
+
+    return most
 
 
 async def _close(remote: Closed) -> None:

@@ -23,6 +23,8 @@ class Record:
     """Seconds from `checked` on for which its source said that it stays so."""
     kept: float = 0.0
     """When it was last written down where it outlives the process."""
+    era: str = ""
+    """What tells the time since the last purge of the original from the time before; empty before the first."""
 
 
 @dataclass(frozen=True)

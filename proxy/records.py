@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import hashlib
+import json
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -11,16 +12,19 @@ from typing import Protocol
 
 from cachetools import LRUCache
 
-from proxy.failures import Forbidden, NoSuchOriginal
+from proxy.failures import Forbidden, NoSuchOriginal, OriginalReplaced
 from proxy.flights import Flights
 from proxy.record import Recheck, Record
+from proxy.recorded import recorded_in_parts
 from proxy.sources.mounts import Mounted
-from proxy.sources.source import Near, Original, Stat, Versioned, open_known
+from proxy.sources.source import Near, Original, Parts, Stat, Versioned, open_known
 from proxy.stores.result import Result, Store
 from proxy.tags import Numbers, source_tag
 from transforms.errors import BadOriginal, OriginalTooLarge, Refusal, UnsupportedFormat
+from transforms.formats import FORMATS
 from transforms.headers import Header, read_header
 from transforms.limits import Limits
+from transforms.sniff import HEAD, sniff
 
 REMEMBERED = 50_000
 PATIENCE = 0.1
@@ -61,7 +65,7 @@ class Records:
         self,
         store: Store,
         flights: Flights,
-        probe: Callable[[Original], Awaitable[Header]],
+        probe: Callable[[Original | Parts], Awaitable[Header]],
         limits: Callable[[str], Limits],
         passing: tuple[type[Refusal], ...],
         clock: Callable[[], float],
@@ -159,7 +163,10 @@ class Records:
                 now = self._clock()
                 if known and known.version == stat.version:
                     looked = replace(known, checked=now, asked=now, fresh=stat.fresh)
-            record = looked or await self._learn(mounted, stat)
+            try:
+                record = looked or await self._learn(mounted, stat)
+            except OriginalReplaced:  # while it was looked into
+                record = await self._learn(mounted, await mounted.source.stat(mounted.key))
         except self._passing:
             raise
         except Refusal:
@@ -167,6 +174,7 @@ class Records:
             if known and self._outliving and self._outlives(mounted):
                 await self._outliving.drop(mounted, name[2])
             raise
+        record = replace(record, era=era_of(name[2]))
         self._records[name] = record = await self._kept(mounted, name, record)
         self._doubted.pop(name, None)
         if known and known.version != record.version:
@@ -185,7 +193,7 @@ class Records:
         if record is None or (header := record.header) is None:
             return None
         now = self._clock()
-        record = replace(record, checked=min(record.checked, now), asked=min(record.asked, now))
+        record = replace(record, checked=min(record.checked, now), asked=min(record.asked, now), era=era_of(name[2]))
         try:
             self._limits(mounted.name).check_original(header, moving=False)
         except LASTING as refusal:
@@ -223,10 +231,14 @@ class Records:
             else:
                 # A worker's library may read all of a file to say how large the picture is.
                 _check_bytes(limits, stat.size)
-                original = await open_known(mounted.source, mounted.key, stat.version)
-                if original.version != stat.version:  # it is another by now
-                    record = self._record(original)
-                header = await self._header(mounted, original)
+                era = era_of(self._purged(mounted.name, mounted.key))
+                if parts := await recorded_in_parts(mounted, stat, limits, era):
+                    header = await self._probe(parts)
+                else:
+                    original = await open_known(mounted.source, mounted.key, stat.version)
+                    if original.version != stat.version:  # it is another by now
+                        record = self._record(original)
+                    header = await self._header(mounted, original)
             # Whether its frames are too many depends on what is asked of them.
             limits.check_original(header, moving=False)
         except LASTING as refusal:
@@ -240,11 +252,17 @@ class Records:
         return Record(found.version, found.size, found.modified, checked=now, asked=now, fresh=fresh)
 
     async def _header(self, mounted: Mounted, original: Original) -> Header:
-        header = await asyncio.to_thread(_read, original) or await self._probe(original)
+        limits = self._limits(mounted.name)
+        header = await asyncio.to_thread(_read, limits, original) or await self._probe(original)
         if not self._outlives(mounted):
             key = _key(mounted, original.version)
             await self._store.put(key, Result(header.to_dict(), b""), [source_tag(mounted)])
         return header
+
+
+def era_of(purges: Numbers) -> str:
+    """What tells the time since the last purge of an original from the time before; empty before the first."""
+    return json.dumps(purges) if purges else ""
 
 
 def _check_bytes(limits: Limits, size: int) -> None:
@@ -255,17 +273,22 @@ def _seen(limits: Limits, original: Original) -> Header | Refusal | None:
     """The header of an original, or why it cannot be used; None where its kind takes a library to read."""
     try:
         _check_bytes(limits, original.size)
-        if header := _read(original):
+        if header := _read(limits, original):
             limits.check_original(header, moving=False)
         return header
     except LASTING as refusal:
         return copy.copy(refusal)  # without its traceback, which would hold the original open
 
 
-def _read(original: Original) -> Header | None:
+def _read(limits: Limits, original: Original) -> Header | None:
+    """The header, where no library is needed; before a library reads it, what it is decides how large it may be."""
     with os.fdopen(os.dup(original.descriptor), "rb") as file:
         file.seek(0)
-        return read_header(file, original.size)
+        header = read_header(file, original.size)
+    if header is None:
+        kind = sniff(original.head(HEAD))
+        limits.check_bytes(kind if kind and kind in FORMATS else "svg", original.size)
+    return header
 
 
 def _key(mounted: Mounted, version: str) -> str:

@@ -12,10 +12,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
+from proxy.failures import NoRoom
+from proxy.lending import OriginalChanged, lent, opened, opened_in_parts, replaced_told
 from proxy.rendition import Rendition
 from proxy.shrunk import ShrunkOriginals, Turn
-from proxy.sources.mounts import Mounted
-from proxy.sources.source import Original, open_known
+from proxy.sources.source import Original, Parts
 from proxy.stores.result import Result, Scratch, Store
 from proxy.workers.pool import Job, Reply
 from transforms.errors import BadOriginal, Refusal
@@ -27,6 +28,8 @@ from transforms.shrunk import Layer, wanted
 from transforms.sniff import HEAD, sniff
 from transforms.video.costs import cost as recorded
 
+__all__ = ["OriginalChanged", "Pool", "Renderer", "Watch", "described", "opened"]
+
 MOVING = tuple(row.name for row in FORMATS.values() if row.medium != "picture")
 """What the first bytes of a film or a sound are."""
 DRAWINGS = (*(row.name for row in FORMATS.values() if row.vector), "xml", "gzip")
@@ -35,18 +38,6 @@ PROBE = Cost(milliseconds=20, memory=32 << 20)
 """What it is expected to cost to read a header that takes a library."""
 LOOK = 256 * 256
 """Pixels that a description is drawn from."""
-
-
-class OriginalChanged(Exception):
-    """Another original is there than the one that the rendition is of."""
-
-
-async def opened(mounted: Mounted, version: str) -> Original:
-    """The original of this version. Raises OriginalChanged where it is another by now, and what the source raises."""
-    original = await open_known(mounted.source, mounted.key, version)
-    if original.version != version:
-        raise OriginalChanged
-    return original
 
 
 class Pool(Protocol):
@@ -179,31 +170,53 @@ class Renderer:
             shared = {"shared": held.told}
             reply = await self.pictures.run(replace(job, late=lambda: shared, descriptor=held.descriptor))
             return reply, cost, 0.0, True
+        if rendition.header.medium != "picture" and (read := await self._read(rendition, job)):
+            return read[0], cost, read[1], True
         if lead := turn.lead:
             job = replace(job, late=lead.begin, aside=functools.partial(self.shrunk.keep, lead))
         original = await opened(rendition.mounted, rendition.record.version)
         try:
             fetched = time.monotonic() - started
             self.watch.read(rendition.mounted.name, original.size, fetched)
-            reply = await pool.run(replace(job, descriptor=original.descriptor))
+            reply = await pool.run(lent(job, original))
             return reply, cost, fetched, reply.state == original.state
         finally:
             del original  # or the traceback of a refusal would hold it open for as long as somebody holds the refusal
 
-    async def probe(self, original: Original) -> Header:
+    async def _read(self, rendition: Rendition, job: Job) -> tuple[Reply, float] | None:
+        """Have a worker make it of an original that comes while it works, and so is of one version by itself.
+
+        Returns what came back and the seconds until the work could begin; None where the original comes whole.
+        """
+        for last in (False, True):
+            started = time.monotonic()
+            parts = await opened_in_parts(rendition.mounted, rendition.record)
+            if parts is None:
+                return None
+            fetched = time.monotonic() - started
+            try:
+                with replaced_told():
+                    return await self.moving.run(lent(job, parts)), fetched
+            except NoRoom:  # beside the cache; the next time its parts are elsewhere
+                if last:
+                    raise
+            finally:
+                del parts
+        raise AssertionError("the second time returns or raises")
+
+    async def probe(self, original: Original | Parts) -> Header:
         """The header of an original whose kind takes a library to read."""
         kind = sniff(await asyncio.to_thread(original.head, HEAD))
         pool = self.drawings if kind in DRAWINGS else self.moving if kind in MOVING else self.pictures
-        reply = await pool.run(
-            Job(
-                payload={"do": "probe"},
-                identity=f"probe {original.path} {original.version}",
-                deadline=self.deadline_svg if kind in DRAWINGS else self.deadline,
-                cost=PROBE.milliseconds,
-                memory=PROBE.memory,
-                descriptor=original.descriptor,
-            )
+        place = original.path if isinstance(original, Original) else f"in parts of {original.size}"
+        job = Job(
+            payload={"do": "probe"},
+            identity=f"probe {place} {original.version}",
+            deadline=self.deadline_svg if kind in DRAWINGS else self.deadline,
+            cost=PROBE.milliseconds,
+            memory=PROBE.memory,
         )
+        reply = await pool.run(lent(job, original))
         return Header.from_dict(reply.meta["header"])
 
     def _place(self, header: Header) -> tuple[Pool, float]:

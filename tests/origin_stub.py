@@ -3,21 +3,42 @@
 import asyncio
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from socket import SO_LINGER, SOL_SOCKET
 from ssl import SSLContext
 from struct import pack
+from typing import Any
 
 _PART = 16 * 1024
+
+
+class Sparse(Sequence[int]):
+    """Bytes that are zeros but for some pieces, however long they are."""
+
+    def __init__(self, size: int, pieces: Mapping[int, bytes]) -> None:
+        """`pieces` are by where they begin."""
+        self._size, self._pieces = size, pieces
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, part: Any) -> Any:
+        start, stop, _ = part.indices(self._size)
+        found = bytearray(stop - start)
+        for begin, piece in self._pieces.items():
+            first, last = max(start, begin), min(stop, begin + len(piece))
+            if first < last:
+                found[first - start : last - start] = piece[first - begin : last - begin]
+        return bytes(found)
 
 
 @dataclass(frozen=True)
 class Script:
     """How one path is answered."""
 
-    body: bytes = b""
+    body: bytes | Sparse = b""
     status: int = 200
     fields: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
@@ -59,6 +80,8 @@ class Origin:
     open: int = 0
     most_open: int = 0
     asked: list[Asked] = field(default_factory=list)
+    sent: int = 0
+    """Bytes of bodies."""
 
     def count(self, path: str = "", method: str = "GET") -> int:
         """How often a path was asked for; all of them without one."""
@@ -89,10 +112,36 @@ class Origin:
         await asyncio.sleep(script.delay)
         status, head, body = _header(script, asked)
         writer.write(f"HTTP/1.1 {status} X\r\n{head}\r\n".encode("latin-1"))
-        if method != "HEAD" and not await _send(script, body, writer):
+        if method != "HEAD" and not await self._send(script, body, writer):
             return False
         await writer.drain()
         return fields.get("connection") != "close"
+
+    async def _send(self, script: Script, body: bytes | Sparse, writer: asyncio.StreamWriter) -> bool:
+        """Send a body, or as much as the script says; whether the connection can be used on."""
+        chunked = script.chunked or script.endless
+        most = min(stop for stop in (script.truncate, script.reset, len(body)) if stop is not None)
+        part = max(1, int(script.rate / 10)) if script.rate else _PART
+        while script.endless:
+            writer.write(b"%x\r\n%b\r\n" % (part, b"x" * part))
+            await writer.drain()
+            await asyncio.sleep(part / script.rate if script.rate else 0)
+        for start in range(0, most, part):
+            block = body[start : min(start + part, most)]
+            if start + part >= len(body) and not chunked:
+                block += script.behind  # in one piece with what is before it
+            writer.write(b"%x\r\n%b\r\n" % (len(block), block) if chunked else block)
+            await writer.drain()
+            self.sent += len(block)
+            await asyncio.sleep(len(block) / script.rate if script.rate else 0)
+        if script.reset is not None:
+            writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
+            writer.transport.abort()
+            return False
+        if script.truncate is not None or script.length == -1:
+            return False
+        writer.write(b"0\r\n\r\n" if chunked else b"" if body else script.behind)
+        return True
 
 
 def _split(line: str) -> tuple[str, str]:
@@ -100,7 +149,7 @@ def _split(line: str) -> tuple[str, str]:
     return name.lower(), value
 
 
-def _header(script: Script, asked: Asked) -> tuple[int, str, bytes]:
+def _header(script: Script, asked: Asked) -> tuple[int, str, bytes | Sparse]:
     status, body, fields = script.status, script.body, dict(script.fields)
     if asked.method == "HEAD" and script.head != 200:
         status = script.head
@@ -115,32 +164,6 @@ def _header(script: Script, asked: Asked) -> tuple[int, str, bytes]:
     elif script.length != -1:
         fields["Content-Length"] = str(len(body) if script.length is None else script.length)
     return status, "".join(f"{name}: {value}\r\n" for name, value in fields.items()), body
-
-
-async def _send(script: Script, body: bytes, writer: asyncio.StreamWriter) -> bool:
-    """Send a body, or as much as the script says; whether the connection can be used on."""
-    chunked = script.chunked or script.endless
-    most = min(stop for stop in (script.truncate, script.reset, len(body)) if stop is not None)
-    part = max(1, int(script.rate / 10)) if script.rate else _PART
-    while script.endless:
-        writer.write(b"%x\r\n%b\r\n" % (part, b"x" * part))
-        await writer.drain()
-        await asyncio.sleep(part / script.rate if script.rate else 0)
-    for start in range(0, most, part):
-        block = body[start : min(start + part, most)]
-        if start + part >= len(body) and not chunked:
-            block += script.behind  # in one piece with what is before it
-        writer.write(b"%x\r\n%b\r\n" % (len(block), block) if chunked else block)
-        await writer.drain()
-        await asyncio.sleep(len(block) / script.rate if script.rate else 0)
-    if script.reset is not None:
-        writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
-        writer.transport.abort()
-        return False
-    if script.truncate is not None or script.length == -1:
-        return False
-    writer.write(b"0\r\n\r\n" if chunked else b"" if body else script.behind)
-    return True
 
 
 @contextmanager

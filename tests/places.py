@@ -12,6 +12,8 @@ import pytest
 
 from proxy.s3.bucket import Bucket
 from proxy.s3.place import S3Place
+from proxy.sources.blocks.fillings import Fillings
+from proxy.sources.blocks.folder import BlockFolder
 from proxy.sources.copies import Copies
 from proxy.sources.dropped import DroppedSource
 from proxy.sources.file import FileSource
@@ -49,10 +51,12 @@ class Place:
 async def copied(remote: Remote, scratch: Path) -> AsyncIterator[Source]:
     """A place elsewhere as the server uses it: by way of copies on this machine."""
     copies = Copies(scratch / "copies", 64 << 20, lambda what, error: pytest.fail(f"{what}: {error}"))
-    source = originals_of(remote, "one", copies, lambda *_: None)
+    blocks = BlockFolder(scratch / "blocks", 64 << 20, lambda what, error: pytest.fail(f"{what}: {error}"))
+    source = originals_of(remote, "one", copies, lambda *_: None, Fillings("one", blocks, lambda *_: None))
     yield source
     await source.close()
     await copies.close()
+    await blocks.close()
 
 
 @asynccontextmanager

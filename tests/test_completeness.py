@@ -16,6 +16,7 @@ from proxy.metrics import METRICS, STORE, Metrics
 from proxy.settings import Freshness, Key, Mount, Policy, Rates, Remote, SettingInfo, Settings, every_setting
 from proxy.settings import Limits as LimitSettings
 from proxy.settings.purging import Hook, Token
+from proxy.settings.streams import Ladder, Step
 from proxy.site import RELOADED
 from proxy.stats import Stats
 from signing import SigningError
@@ -139,6 +140,8 @@ RECEIVERS: dict[type, set[str]] = {
     Token: {"token"},
     Hook: {"hook"},
     Rates: {"rates"},
+    Ladder: {"ladder"},
+    Step: {"step"},
 }
 """What values of each table are called where they are used."""
 ONLY_SHOWN = ("proxy/settings/", "proxy/doctor/", "proxy/greeting.py")
@@ -183,6 +186,8 @@ def place(info: SettingInfo) -> tuple[type, str]:
         "keys[].policy.rates": Rates,
         "rates": Rates,
         "mounts.<name>": Mount,
+        "ladders.<name>": Ladder,
+        "ladders.<name>.steps[]": Step,
         "remote": Remote,
         "limits": LimitSettings,
         "freshness": Freshness,

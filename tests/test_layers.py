@@ -25,15 +25,16 @@ RULES: dict[str, set[str]] = {
         "proxy.reading", "proxy.record", "proxy.rendition", "proxy.settings", "proxy.sources", "proxy.wire",
         "signing", "transforms",
     },
-    "proxy.origins": {"proxy.s3", "proxy.settings", "proxy.sources"},  # another
+    "proxy.origins": {"proxy.s3", "proxy.settings", "proxy.sources", "transforms"},  # another
     "proxy.together": {  # another
         "proxy.addresses", "proxy.coordination", "proxy.herd", "proxy.metrics", "proxy.redis", "proxy.s3",
         "proxy.settings", "proxy.stores",
     },
     "proxy.machinery": {  # another
-        "structlog", "proxy.budget", "proxy.caching", "proxy.clients", "proxy.flights", "proxy.metrics",
-        "proxy.refinement", "proxy.rendering", "proxy.rendition", "proxy.settings", "proxy.stores", "proxy.streaming",
-        "proxy.tags", "proxy.together", "proxy.workers", "transforms",
+        "structlog", "proxy.budget", "proxy.caching", "proxy.clients", "proxy.flights", "proxy.lending",
+        "proxy.metrics", "proxy.records", "proxy.refinement", "proxy.rendering", "proxy.rendition", "proxy.settings",
+        "proxy.sources", "proxy.stores", "proxy.streaming", "proxy.tags", "proxy.together", "proxy.workers",
+        "transforms",
     },
     "proxy.forgetting": {  # another
         "proxy.coordination", "proxy.handlers.tokens", "proxy.metrics", "proxy.purging", "proxy.recent",
@@ -47,8 +48,8 @@ RULES: dict[str, set[str]] = {
     "proxy.commands": {"*"},
     "proxy.console": {"typer", "proxy.settings"},
     "proxy.warming": {
-        "httpx", "proxy.answer", "proxy.delivery", "proxy.failures", "proxy.reading", "proxy.rendering",
-        "proxy.rendition", "proxy.stores", "signing", "transforms",
+        "httpx", "proxy.answer", "proxy.delivery", "proxy.failures", "proxy.lending", "proxy.reading",
+        "proxy.rendering", "proxy.rendition", "proxy.stores", "signing", "transforms",
     },
     "proxy.reference": {"proxy.errors", "proxy.metrics", "proxy.settings", "transforms"},
     "proxy.greeting": {"proxy.settings", "signing", "transforms"},
@@ -67,7 +68,7 @@ RULES: dict[str, set[str]] = {
     "proxy.gate": {
         "proxy.caching", "proxy.errors", "proxy.negotiation", "proxy.reading", "signing", "transforms",
     },
-    "proxy.accel": {"proxy.stores", "proxy.wire"},
+    "proxy.accel": {"proxy.passing", "proxy.stores", "proxy.wire"},
     "proxy.edge": {
         "proxy.caching", "proxy.clients", "proxy.errors", "proxy.failures", "proxy.log", "proxy.metrics",
         "proxy.negotiation", "proxy.recent", "proxy.wire",
@@ -90,13 +91,14 @@ RULES: dict[str, set[str]] = {
     "proxy.answer": {"proxy.caching", "proxy.stores"},
     "proxy.streaming": {
         "cachetools", "structlog", "proxy.answer", "proxy.caching", "proxy.clients", "proxy.failures", "proxy.flights",
-        "proxy.herd", "proxy.reading", "proxy.rendering", "proxy.rendition", "proxy.sources", "proxy.stores",
-        "proxy.tags", "proxy.workers", "signing", "transforms",
+        "proxy.herd", "proxy.lending", "proxy.reading", "proxy.rendering", "proxy.rendition", "proxy.sources",
+        "proxy.stores", "proxy.tags", "proxy.workers", "signing", "transforms",
     },
     "proxy.delivery": {
         "proxy.answer", "proxy.caching", "proxy.clients", "proxy.failures", "proxy.flights", "proxy.herd",
-        "proxy.negotiation", "proxy.pressure", "proxy.reading", "proxy.record", "proxy.records", "proxy.rendering",
-        "proxy.rendition", "proxy.sources", "proxy.stores", "proxy.tags", "transforms",
+        "proxy.negotiation", "proxy.passing", "proxy.pressure", "proxy.reading", "proxy.record",
+        "proxy.records", "proxy.rendering", "proxy.rendition", "proxy.sources", "proxy.stores", "proxy.tags",
+        "transforms",
     },
     "proxy.pressure": {
         "cachetools", "proxy.failures", "proxy.negotiation", "proxy.rendition", "proxy.stores", "proxy.tags",
@@ -104,7 +106,8 @@ RULES: dict[str, set[str]] = {
     },
     "proxy.shrunk": {"structlog", "proxy.failures", "proxy.stats", "transforms"},
     "proxy.rendering": {
-        "proxy.rendition", "proxy.shrunk", "proxy.sources", "proxy.stores", "proxy.workers", "transforms",
+        "proxy.failures", "proxy.lending", "proxy.rendition", "proxy.shrunk", "proxy.sources", "proxy.stores",
+        "proxy.workers", "transforms",
     },
     "proxy.rendition": {
         "proxy.failures", "proxy.negotiation", "proxy.reading", "proxy.record", "proxy.sources", "proxy.tags",
@@ -114,9 +117,12 @@ RULES: dict[str, set[str]] = {
         "cachetools", "proxy.failures", "proxy.policy", "proxy.sources", "proxy.tags", "signing", "transforms",
     },
     "proxy.records": {
-        "cachetools", "proxy.failures", "proxy.flights", "proxy.record", "proxy.sources", "proxy.stores", "proxy.tags",
-        "transforms",
+        "cachetools", "proxy.failures", "proxy.flights", "proxy.record", "proxy.recorded", "proxy.sources",
+        "proxy.stores", "proxy.tags", "transforms",
     },
+    "proxy.recorded": {"proxy.sources", "transforms"},
+    "proxy.lending": {"proxy.failures", "proxy.record", "proxy.sources", "proxy.workers"},
+    "proxy.passing": {"proxy.failures", "proxy.lending", "proxy.record", "proxy.sources", "proxy.stores"},
     "proxy.record": {"transforms"},
     "proxy.known": {"proxy.record", "proxy.sources", "proxy.stores", "proxy.tags", "transforms"},
     "proxy.policy": {"proxy.failures", "transforms"},

@@ -1,13 +1,14 @@
 """What every place of originals does, whatever is behind it."""
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from proxy.failures import NoSuchOriginal, OriginFailed
+from proxy.failures import NoSuchOriginal, OriginalReplaced
 from proxy.sources.file import FileSource
-from proxy.sources.source import Ranged
+from proxy.sources.source import LEAST_PARTED, Parted, Ranged, parts_of
 from tests.places import HOSTILE, PLACES, RANGED, Place
 
 pytestmark = pytest.mark.anyio
@@ -88,8 +89,39 @@ async def test_a_part_is_read_of_one_version_alone(place: Place) -> None:
     assert await place.remote.read("large.bin", version, len(LARGE) - 3, 100) == LARGE[-3:]
     assert await place.remote.read("large.bin", version, len(LARGE), 1) == b""
     assert await place.remote.read("large.bin", version, 5, 0) == b""
+    assert (await place.remote.stat_version("large.bin", version)).size == len(LARGE)
     await place.write("large.bin", LARGE[1:])
-    with pytest.raises(OriginFailed):
+    with pytest.raises(OriginalReplaced):
         await place.remote.read("large.bin", version, 0, 10)
+    with pytest.raises(OriginalReplaced):
+        await place.remote.stat_version("large.bin", version)
     with pytest.raises(NoSuchOriginal):
         await place.remote.read("none.bin", version, 0, 10)
+
+
+@pytest.mark.parametrize("place", RANGED, indirect=True)
+async def test_an_original_is_read_by_and_by(place: Place) -> None:
+    await place.write("large.bin", LARGE)
+    found = await place.source.stat("large.bin")
+    parts = await parts_of(place.source, "large.bin", found.version, found.size, "")
+    assert parts
+    assert (parts.version, parts.size, parts.head(1000)) == (found.version, len(LARGE), LARGE[:1000])
+    for start, length in ((3_000_000, 10), (len(LARGE) - 5, 5), (262_143, 2)):
+        first, behind = await parts.need(start, length)
+        assert first <= start < start + length <= behind
+        assert os.pread(parts.descriptor, behind - first, first) == LARGE[first:behind]
+    await place.write("large.bin", LARGE[1:])
+    assert await parts.need(3_000_000, 10)
+    with pytest.raises(OriginalReplaced):
+        await parts.need(2_000_000, 10)
+
+
+async def test_what_cannot_be_read_by_and_by_is_no_failure(place: Place) -> None:
+    await place.write("large.bin", LARGE)
+    found = await place.source.stat("large.bin")
+    parts = await parts_of(place.source, "large.bin", found.version, found.size, "")
+    assert (parts is not None) == (isinstance(place.remote, Ranged) and not found.version.startswith("c"))
+    assert await parts_of(place.source, "cat.jpg", found.version, LEAST_PARTED - 1, "") is None
+    if parts is None and isinstance(place.source, Parted):
+        assert await place.source.open_parts("large.bin", found.version) is None
+    assert (await place.source.open("large.bin")).size == len(LARGE)

@@ -178,7 +178,8 @@ def test_sound_tracks_and_subtitles_are_chosen_from_menus(page: Page, server: Se
     expect(page.locator("#words option")).to_have_count(2)
     page.locator("#words").select_option("0")
     page.wait_for_function(
-        "() => [...document.getElementById('film').textTracks].some(track => track.mode === 'showing' && track.cues?.length)"
+        "() => [...document.getElementById('film').textTracks]"
+        ".some(track => track.mode === 'showing' && track.cues?.length)"
     )
 
 

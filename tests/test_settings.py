@@ -221,7 +221,7 @@ def test_an_error_names_the_variable_what_was_expected_and_what_came(environ: di
         ),
         (
             '[mounts.a]\nurl = "/a"\nformats = ["wepb"]',
-            "'wepb' is no format that is made here; there are aac, avif, flac, gif, jpg",
+            "'wepb' is no format that is made here; there are aac, avif, dash, flac, gif, hls, jpg",
         ),
         (
             '[mounts.a]\nurl = "/a"\ndefault_preset = "crad"\n[presets]\ncard = "w_6"',

@@ -258,6 +258,23 @@ def test_a_part_survives_the_worker_that_makes_it(server: Server) -> None:
         assert asked.result().status == 200
 
 
+def test_beyond_what_there_is_room_for_a_part_is_refused_with_a_moment_to_come_back(
+    films: Path, tmp_path: Path
+) -> None:
+    with made_up(films, tmp_path, unsigned=True, workers=1, queue_seconds=0) as server:
+        plan = plan_of(server.ask("/f_hls,sp_slow/film.mp4/~master.m3u8"))
+        paths = [f"/f_hls,sp_slow/film.mp4/~hls/{plan}/{rung}/{n}.m4s" for rung in ("src", "180") for n in range(6)]
+        with ThreadPoolExecutor(12) as crowd:
+            replies = list(crowd.map(server.ask, paths))
+        refused = [reply for reply in replies if reply.status == 503]
+        assert {reply.status for reply in replies} == {200, 503}
+        for reply in refused:
+            assert (reply.code, reply["cache-control"]) == ("busy", "no-store")
+            assert 1 <= int(reply["retry-after"]) <= 30
+        for path in paths:
+            server.until(lambda path=path: server.ask(path).status == 200)
+
+
 # Who is in the middle of a film
 
 

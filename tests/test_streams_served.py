@@ -1,6 +1,7 @@
 """Streams from end to end: what a player puts together from the parts of real servers is the film."""
 
 import re
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from tests.test_served_from_elsewhere import bucket, put
 
 HERE = Path(__file__).parent.parent
 SECONDS, RATE, KEY = 9, 10, 10
+PADDING = 6 << 20
 WORDS = "WEBVTT\n\n00:01.000 --> 00:03.000\nGood evening\n\n00:04.500 --> 00:06.000\nAnd good night\n"
 LADDERS = {
     "test": {"steps": [{"side": 90, "bits": "150k"}]},
@@ -37,7 +39,10 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(films: Path, seaweed_server: Seaweed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     prefix = seaweed_server.fresh()
-    put(seaweed_server, prefix, {path.name: path.read_bytes() for path in films.iterdir()})
+    there = {path.name: path.read_bytes() for path in films.iterdir()}
+    # So large that it is read in parts.
+    there["film.mp4"] += struct.pack(">I4s", PADDING, b"free") + bytes(PADDING - 8)
+    put(seaweed_server, prefix, there)
     mounts = {"local": str(films), "bucket": bucket(seaweed_server, prefix)}
     scratch = tmp_path_factory.mktemp("server")
     with serving(None, scratch, unsigned=True, mounts=mounts, ladders=LADDERS) as made:
@@ -70,6 +75,8 @@ def test_what_a_player_puts_together_is_the_film(server: Server, mount: str) -> 
     words = next(data for name, data in rungs.items() if name.startswith("s"))
     assert b"Good evening" in words
     assert b"And good night" in words
+    if mount == "bucket":
+        assert 0 < server.count("darkroom_fetched_bytes_total", mount="bucket") < PADDING
     for kind in ("remux", "encode", "words"):
         assert server.count("darkroom_parts_total", work=kind) > 0
 

@@ -85,6 +85,10 @@ class Limits:
                 f"the original has {header.rate:.4g} frames a second; films of up to {self.video_rate:g} are read"
             )
 
+    def most_bytes(self, kind: str) -> int:
+        """How many bytes an original of a kind may have, or one of any kind if that is ""."""
+        return self._most_bytes(kind)[0]
+
     def check_raster(self, width: int, height: int) -> None:
         """Refuse to draw a drawing at a size. Raises `TooManyPixels`."""
         self._check_megapixels("the original drawn at this size", width, height, self.picture_megapixels, "drawings")

@@ -29,7 +29,7 @@ Made = tuple[dict[str, Any], bytes]
 def perform(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
     """Facts about what was made, and its bytes. Raises Refusals.
 
-    `job["path"]` is where to read the original, or with `job["shared"]` the pixels that were left of it; with
+    `path_of` says where to read the original, or with `job["shared"]` the pixels that were left of it; with
     `job["reach"]` its pixels are left aside for results up to that size.
     """
     _guarded()
@@ -40,13 +40,19 @@ def perform(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
         raise DamagedOriginal("the original holds text that is no text") from error
 
 
+def path_of(job: Mapping[str, Any]) -> Path:
+    """Where the original of a job is read; one that comes from elsewhere in parts is a path of a kind of its own."""
+    path = job["path"]
+    return path if isinstance(path, Path) else Path(path)
+
+
 @cache
 def _guarded() -> None:
     guard()
 
 
 def _render(job: Mapping[str, Any], aside: Aside) -> Made:
-    path, focus, reach = Path(job["path"]), job.get("focus"), job.get("reach")
+    path, focus, reach = path_of(job), job.get("focus"), job.get("reach")
     plan, limits = Plan.read(job["plan"]), Limits(**job["limits"])
     with as_picture(path, Header.from_dict(job["header"]), plan.loading, limits) as (shown, header):
         made = render(
@@ -73,7 +79,7 @@ def _render(job: Mapping[str, Any], aside: Aside) -> Made:
 
 
 def _describe(job: Mapping[str, Any], aside: Aside) -> Made:
-    path, header, limits = Path(job["path"]), Header.from_dict(job["header"]), Limits(**job["limits"])
+    path, header, limits = path_of(job), Header.from_dict(job["header"]), Limits(**job["limits"])
     if header.medium == "picture":
         return {"facts": describe(path, header, limits, gps=job["gps"])}, b""
     return {"facts": recording(path, header, limits, Plan.read(job["plan"]).loading, gps=job["gps"])}, b""
@@ -81,7 +87,7 @@ def _describe(job: Mapping[str, Any], aside: Aside) -> Made:
 
 def _probe(job: Mapping[str, Any], aside: Aside) -> Made:
     limits = Limits(**job["limits"]) if "limits" in job else None
-    return {"header": probe(Path(job["path"]), limits=limits).to_dict()}, b""
+    return {"header": probe(path_of(job), limits=limits).to_dict()}, b""
 
 
 def _sheet(job: Mapping[str, Any], aside: Aside) -> Made:

@@ -2,6 +2,8 @@
 
 A frame is the length of a JSON header in 4 bytes, the length of a body in 8 (both big-endian), the header, the body.
 With a job comes its original as an open descriptor: a path could lead elsewhere by now than when the front followed it.
+Of one that is elsewhere the worker says during its job which bytes it needs, and waits until it is told that they are
+there, or that they are not to be had.
 """
 
 import ctypes
@@ -21,6 +23,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from transforms.elsewhere import Ask, PartedPath, Unreached
 from transforms.errors import Refusal
 
 
@@ -121,11 +124,27 @@ def _orders(sock: socket.socket) -> Iterator[dict[str, Any]]:
             if (order := _receive(sock, handed)) is None:
                 return
             if handed:
-                order["job"]["path"] = f"{ORIGINALS}/{handed[0]}"
+                size = order["job"].pop("parts", None)
+                parts = size is not None and PartedPath.of(handed[0], size, _asking(sock, order["id"]))
+                order["job"]["path"] = parts or f"{ORIGINALS}/{handed[0]}"
             yield order
         finally:
             for descriptor in handed:
                 os.close(descriptor)
+
+
+def _asking(sock: socket.socket, number: int) -> Ask:
+    """How a job asks the front for bytes of its original."""
+
+    def ask(start: int, length: int) -> tuple[int, int]:
+        sock.sendall(frame({"id": number, "need": [start, length]}))
+        if (said := _receive(sock, [])) is None:
+            raise ConnectionError("the front has hung up")
+        if said["there"] is None:
+            raise Unreached(start)
+        return said["there"][0], said["there"][1]
+
+    return ask
 
 
 def empty(folder: Path) -> None:
@@ -161,6 +180,8 @@ def _answer(order: Mapping[str, Any], perform: Perform, scratch: Path, largest_b
         # What else failed for want of memory cannot be known: the process is given up with its job.
         traceback.print_exc()
         os._exit(OUT_OF_MEMORY)
+    except Unreached as unreached:
+        return frame({"failure": type(unreached).__name__, **measured()})
     except Refusal as refusal:
         return frame({"refusal": refusal_to_fields(refusal), **measured()})
     except Exception as failure:

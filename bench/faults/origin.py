@@ -144,7 +144,7 @@ async def _tried(ground: Ground, group: str, kinds: Mapping[str, Kind]) -> Findi
             failing_paths = [f"/w_50/{bucket}/{number}.jpg" for bucket in failing for number in range(TOGETHER)]
             async with bystanders(front.port, failing_paths, clients=4, pause=0.1):
                 await asyncio.sleep(seconds)
-        halves = _others(ground.folder / "front" / "cache" / "originals", good.body)
+        halves = _others(ground.folder / "front" / "cache" / "originals", good.body[:])
         for script in site.scripts:
             site.scripts[script] = good
         await asyncio.sleep(SETTLES)

@@ -29,12 +29,18 @@ def check_cache(settings: Settings, scratch: Path | None = None) -> Iterator[Che
     except OSError as error:
         yield Check("cache", "bad", f"{folder}: {error.strerror}", f"let user {os.geteuid()} write into it")
         return
-    used, most = _bytes_in(folder), settings.cache_bytes + (settings.originals_bytes if settings.elsewhere else 0)
+    used, most = (
+        _bytes_in(folder),
+        settings.cache_bytes + (settings.originals_bytes + settings.blocks_bytes if settings.elsewhere else 0),
+    )
     said = f"{folder} holds {write_bytes(used)} of {write_bytes(most)}; {write_bytes(free)} are free"
     if used + free < min(SMALLEST, settings.cache_bytes):
         yield Check("cache", "bad", f"{said}: next to nothing can be kept", "free some space or put it elsewhere")
         return
-    short, lower = used + free < most, "`cache_bytes` or `originals_bytes`" if settings.elsewhere else "`cache_bytes`"
+    short, lower = (
+        used + free < most,
+        "`cache_bytes`, `originals_bytes` or `blocks_bytes`" if settings.elsewhere else "`cache_bytes`",
+    )
     yield Check("cache", "warn" if short else "ok", said, f"lower {lower} or free some space" if short else "")
     if scratch and _existing(scratch).stat().st_dev != there.stat().st_dev:
         said = f"{scratch} lies on another file system than {folder}: results are copied instead of renamed"
@@ -51,5 +57,5 @@ def _bytes_in(folder: Path) -> int:
     for parent, _, names in os.walk(folder):
         for name in names:
             with suppress(OSError):  # the cache of a running server changes while it is read
-                total += Path(parent, name).lstat().st_size
+                total += Path(parent, name).lstat().st_blocks * 512  # files of blocks have holes
     return total

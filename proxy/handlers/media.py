@@ -149,6 +149,8 @@ class Media:
         if self.delivered and answer.tags and answer.lifetime.seconds:
             self.delivered(path, bucket(accept), answer.name, answer.tags)
         sent = self._left_to_nginx(message(answer, fields, manners, inside))
+        if isinstance(sent.body, FileBody) and scope.get("method") == "GET" and sent.start < sent.stop:
+            await sent.body.begin(sent.start)  # or the header would be out before it is known that nothing comes
         if sent.status == 200:
             self.recent.remember(path, bucket(accept), answer, sent.headers, generation, manners.of(answer.mount))
         return answer, sent

@@ -68,11 +68,12 @@ class Bucket:
             bucket._swift = Swift(place, access.endpoint, access.region, access.credentials, bucket._in_thread)
         return bucket
 
-    async def head(self, key: str) -> Found:
-        thoroughly = partial(self._in_thread, partial(self._thorough.head, key))
+    async def head(self, key: str, version: str = "") -> Found:
+        """What is known of an object, or of a version of it."""
+        thoroughly = partial(self._in_thread, partial(self._thorough.head, key, version))
         if not self._swift or not swift.takes(self.place.prefix + key):
             return await self._tried([thoroughly])
-        return await self._quicker(partial(self._swift.head, key), thoroughly)
+        return await self._quicker(partial(self._swift.head, key, version), thoroughly)
 
     async def describe(self, key: str) -> Found:
         """As `head`, with the metadata that obstore does not tell."""

@@ -69,17 +69,15 @@ class Swift:
             retry_config={"max_retries": 0},
         )
 
-    async def head(self, key: str) -> Found:
+    async def head(self, key: str, version: str = "") -> Found:
+        options: Any = {"head": True, **_of(version)}
         with self._said():
-            answer = await self._obstore.get_async(self._store, self._place.prefix + key, options={"head": True})
+            answer = await self._obstore.get_async(self._store, self._place.prefix + key, options=options)
         return self._found(answer)
 
     async def get(self, key: str, begin: Begin, version: str, part: tuple[int, int] | None) -> Found:
         """As those who are thorough do it; raises Unproven as well."""
-        etag, version_id = split(version)
-        options: Any = {"range": part} if part else {}
-        options |= {"if_match": f'"{etag}"'} if etag else {}
-        options |= {"version": version_id} if version_id else {}
+        options: Any = {**({"range": part} if part else {}), **_of(version)}
         with self._said():
             answer = await self._obstore.get_async(self._store, self._place.prefix + key, options=options)
         found = self._found(answer)
@@ -134,6 +132,12 @@ class Swift:
                 else Unavailable
             )
             raise kind(type(error).__name__) from None
+
+
+def _of(version: str) -> dict[str, str]:
+    """What asks for one version and no other."""
+    etag, version_id = split(version)
+    return {**({"if_match": f'"{etag}"'} if etag else {}), **({"version": version_id} if version_id else {})}
 
 
 def _take(proof: Proof, sink: Callable[[bytes], object], block: bytes) -> None:

@@ -10,8 +10,9 @@ from pydantic import BeforeValidator, SecretStr, field_validator, model_validato
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from proxy.settings.clients import Origins, Rates
-from proxy.settings.declare import Table, setting
+from proxy.settings.declare import setting
 from proxy.settings.edge import AccelPath
+from proxy.settings.freshness import Freshness
 from proxy.settings.limits import Limits
 from proxy.settings.mounts import Keys, Mounts, Offer, Presets, Remote
 from proxy.settings.origins import said
@@ -30,22 +31,6 @@ def read_off(value: object) -> object:
 
 
 Cache = Annotated[Path | None, BeforeValidator(read_off)]
-
-
-class Freshness(Table):
-    """How long answers are kept by those who ask."""
-
-    max_age: Seconds = setting(3600, "How long browsers keep a result.", unit="seconds")
-    shared_max_age: Seconds = setting(86400, "How long CDNs and proxies keep a result.", unit="seconds")
-    provisional_max_age: Seconds = setting(
-        120, "How long CDNs and proxies keep a first, fast result.", unit="seconds", example="2m", ge=60, le=300
-    )
-    stale_while_revalidate: Seconds = setting(
-        86400, "How long an old result may be served while a new one is fetched.", unit="seconds", example="1d"
-    )
-    stale_if_error: Seconds = setting(
-        86400, "How long an old result may be served while the server is down.", unit="seconds"
-    )
 
 
 class Settings(BaseSettings):
@@ -104,6 +89,11 @@ class Settings(BaseSettings):
     cache_bytes: Bytes = setting("4GiB", "Most that finished results take on disk.", unit="bytes", gt=0)
     originals_bytes: Bytes = setting(
         "4GiB", "Most that copies of originals from elsewhere take beside the cache; 0 keeps none.", unit="bytes"
+    )
+    blocks_bytes: Bytes = setting(
+        "4GiB",
+        "Most that parts of films and sounds from elsewhere take beside the cache; 0 keeps none.",
+        unit="bytes",
     )
     memory_bytes: Bytes | None = setting(
         None,

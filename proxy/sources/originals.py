@@ -3,13 +3,15 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 from proxy.failures import NoRoom, OriginFailed
 from proxy.flights import Flights
+from proxy.sources.blocks.fillings import Fillings
 from proxy.sources.copies import Copies
 from proxy.sources.copy import Copy, copy_name
-from proxy.sources.source import Closed, Listed, Listing, Named, Original, Remote, Stat
+from proxy.sources.source import LEAST_PARTED, Closed, Listed, Listing, Named, Original, Parts, Ranged, Remote, Stat
 
 Outcome = Literal["fetched", "joined", "failed"]
 
@@ -26,9 +28,20 @@ class Originals:
     file without a name.
     """
 
-    def __init__(self, remote: Remote, place: str, copies: Copies, told: Callable[[Outcome, int], None]) -> None:
-        """`place` tells this place from all others, whatever it is mounted as; `told` counts downloads and bytes."""
+    def __init__(
+        self,
+        remote: Remote,
+        place: str,
+        copies: Copies,
+        told: Callable[[Outcome, int], None],
+        fillings: Fillings | None = None,
+    ) -> None:
+        """`place` tells this place from all others, whatever it is mounted as; `told` counts downloads and bytes.
+
+        Without `fillings` every original comes whole.
+        """
         self._remote, self._place, self._copies, self._told = remote, place, copies, told
+        self._fillings = fillings
         self._flights = Flights()
         self._held: OrderedDict[str, Copy] = OrderedDict()
 
@@ -48,9 +61,27 @@ class Originals:
             self._told("joined", 0)
         return copy.opened()
 
+    async def open_parts(self, key: str, version: str, size: int | None = None, era: str = "") -> Parts | None:
+        """This version in parts. Raises as `open` does, and OriginalReplaced and NoRoom."""
+        remote = self._remote
+        if self._fillings is None or not isinstance(remote, Ranged) or (size is not None and size < LEAST_PARTED):
+            return None
+
+        async def found() -> int:
+            return size if size is not None else (await remote.stat_version(key, version)).size
+
+        # By way of this value, which stays open for as long as somebody reads.
+        return await self._fillings.open(key, version, era, partial(self._read, key, version), found)
+
+    async def _read(self, key: str, version: str, start: int, length: int) -> bytes:
+        assert isinstance(self._remote, Ranged)
+        return await self._remote.read(key, version, start, length)
+
     async def close(self) -> None:
         await self._flights.close()
         self._held.clear()
+        if self._fillings:
+            await self._fillings.close()
         if isinstance(self._remote, Closed):
             await self._remote.close()
 
@@ -107,10 +138,16 @@ class ListedOriginals(Originals):
         return await self._named.names(prefix, most)
 
 
-def originals_of(remote: Remote, place: str, copies: Copies, told: Callable[[Outcome, int], None]) -> Originals:
+def originals_of(
+    remote: Remote,
+    place: str,
+    copies: Copies,
+    told: Callable[[Outcome, int], None],
+    fillings: Fillings | None = None,
+) -> Originals:
     """The source of a place elsewhere, listed where the place is."""
     if not (isinstance(remote, Listed) and isinstance(remote, Named)):
-        return Originals(remote, place, copies, told)
-    originals = ListedOriginals(remote, place, copies, told)
+        return Originals(remote, place, copies, told, fillings)
+    originals = ListedOriginals(remote, place, copies, told, fillings)
     originals._listed = originals._named = remote
     return originals

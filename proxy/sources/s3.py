@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
-from proxy.failures import AlreadyExists, NoSuchOriginal, OriginFailed, OriginTimedOut
+from proxy.failures import AlreadyExists, NoSuchOriginal, OriginalReplaced, OriginFailed, OriginTimedOut
 from proxy.s3.bucket import Bucket
 from proxy.s3.errors import Changed, Damaged, Denied, Exists, Missing, PastEnd, S3Error, TimedOut
 from proxy.s3.found import Found
@@ -64,6 +64,14 @@ class S3Source:
         with _said(), suppress(PastEnd):
             await self._bucket.get(key, begin, version, (start, start + length))
         return b"".join(blocks)
+
+    async def stat_version(self, key: str, version: str) -> Stat:
+        self._check(key)
+        with _said():
+            found = await self._bucket.head(key, version)
+        if found.version != version:
+            raise OriginalReplaced("The original has changed meanwhile.")
+        return _stat(found)
 
     async def listing(self, prefix: str, most: int, wanted: Callable[[str], bool]) -> Listing:
         above = prefix[: prefix.rfind("/") + 1]
@@ -192,7 +200,6 @@ def _no_such_original() -> NoSuchOriginal:
 
 
 _SENTENCES: dict[type[S3Error], str] = {
-    Changed: "The original has changed meanwhile.",
     Damaged: "The original did not come whole, or not as it was promised.",
     Denied: "The place of the originals does not let us have this one.",
 }
@@ -209,5 +216,7 @@ def _said() -> Iterator[None]:
         raise OriginTimedOut("The place of the original did not answer in time.") from error
     except Exists as error:
         raise AlreadyExists("There is an original under this key already.") from error
+    except Changed as error:
+        raise OriginalReplaced("The original has changed meanwhile.") from error
     except S3Error as error:
         raise OriginFailed(_SENTENCES.get(type(error), "The place of the original failed.")) from error

@@ -102,7 +102,56 @@ class Ranged(Protocol):
     """A place that can give a part of an original."""
 
     async def read(self, key: str, version: str, start: int, length: int) -> bytes:
-        """Bytes of this version, fewer only at its end; raises OriginFailed where it is another version by now."""
+        """Bytes of this version, fewer only at its end; raises as `stat` does, and OriginalReplaced and NoParts."""
+
+    async def stat_version(self, key: str, version: str) -> Stat:
+        """What is known of this version, where the place still has it; raises as `read` does."""
+
+
+class Parts(Protocol):
+    """One version of an original, whose bytes come when they are needed.
+
+    The descriptor is of a file of its size, where only those bytes are true that were needed before.
+    """
+
+    @property
+    def version(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def descriptor(self) -> int: ...
+
+    async def need(self, start: int, length: int) -> tuple[int, int]:
+        """Have these bytes there; returns the first byte and the one behind the last of what is there around them.
+
+        Raises as `Ranged.read` does, and NoRoom.
+        """
+
+    def head(self, length: int) -> bytes:
+        """The first bytes, which are there from the beginning; may wait for the disk."""
+
+
+LEAST_PARTED = 1 << 20
+"""Bytes from which on an original is worth to be read in parts: a smaller one comes sooner whole."""
+
+
+@runtime_checkable
+class Parted(Protocol):
+    """A source that can read an original by and by."""
+
+    async def open_parts(self, key: str, version: str, size: int | None = None, era: str = "") -> Parts | None:
+        """This version, if the place still has it; None for a small one, and where the place gives no parts.
+
+        The size is found where it is not known. What was read in another era is not used: one begins with each purge.
+        Raises as `Parts.need` does.
+        """
+
+
+async def parts_of(source: Source, key: str, version: str, size: int, era: str) -> Parts | None:
+    """An original in parts, from a source that has them and where that is worth it; raises as `open_parts` does."""
+    if size < LEAST_PARTED or not isinstance(source, Parted):
+        return None
+    return await source.open_parts(key, version, size, era)
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,9 @@ class FileBody:
             wanted -= len(part)
         return b"".join(parts)
 
+    async def begin(self, start: int) -> None:
+        """Have the first bytes from `start` on there, or raise what is in the way while that can still be answered."""
+
     async def blocks(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The body from `start` up to, not including, `end`, in blocks read off the event loop."""
         end = self.length if end is None else min(end, self.length)

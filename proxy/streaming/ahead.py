@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from cachetools import LRUCache
 
 from proxy.failures import Busy, Preempted
-from proxy.rendering import OriginalChanged
+from proxy.lending import OriginalChanged
 from proxy.stores.result import Result
 from proxy.streaming.part import Part
 from transforms.errors import Refusal

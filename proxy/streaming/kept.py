@@ -1,13 +1,13 @@
 """A plan with all that it takes to make its parts, as it is kept in a store."""
 
+import asyncio
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Self
+from dataclasses import dataclass, field
+from typing import Any, Self, TypeVar
 
 from proxy.sources.mounts import Mounted
 from proxy.stores.result import Result
@@ -17,6 +17,8 @@ from proxy.tags import Numbers
 from transforms.headers import Header
 from transforms.video.beside import Beside
 from transforms.video.stream_plan import Rung, StreamPlan
+
+T = TypeVar("T")
 
 MARK_DIGITS = 8
 
@@ -31,23 +33,39 @@ class Kept:
     plan: StreamPlan
     header: Header
     beside: tuple[Beside, ...] = ()
+    _reckoned: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What was reckoned from the plan: of a long film that takes a while."""
 
     @property
     def version(self) -> str:
         """Of the original that its parts are made of."""
         return self.plan.version
 
-    @cached_property
-    def seconds(self) -> Mapping[str, tuple[float, ...]]:
-        """How long the segments of each rung are, by its name."""
-        plan = self.plan
-        return {rung.name: tuple(float(end - start) for start, end in plan.segments(rung)) for rung in plan.rungs}
+    async def once(self, what: object, reckon: Callable[[], T]) -> T:
+        """What `reckon` returns, off the event loop and only the first time that it is asked for by this name."""
+        if what not in self._reckoned:
+            self._reckoned[what] = await asyncio.to_thread(reckon)
+        found: T = self._reckoned[what]
+        return found
+
+    def lengths(self, rung: Rung) -> tuple[float, ...]:
+        """Seconds of each segment of a rung; who waits for nothing has called `measured` before."""
+        name = ("lengths", rung.name)
+        if name not in self._reckoned:
+            self._reckoned[name] = tuple(float(end - start) for start, end in self.plan.segments(rung))
+        found: tuple[float, ...] = self._reckoned[name]
+        return found
+
+    async def measured(self, rung: Rung) -> None:
+        """Have the lengths of the segments of a rung at hand."""
+        if ("lengths", rung.name) not in self._reckoned:
+            await asyncio.to_thread(self.lengths, rung)
 
     def has(self, rung: Rung, place: Place) -> bool:
         """Whether a rung has such a part."""
         if place == "init":
             return rung.kind not in WORDS
-        return place < len(self.seconds[rung.name])
+        return place < len(self.lengths(rung))
 
     def beside_of(self, rung: Rung) -> tuple[Beside, ...]:
         """The file that a rung is made of, where that is not the original."""

@@ -56,7 +56,7 @@ class Part:
     @property
     def seconds(self) -> float:
         """How long it lasts."""
-        return 0.0 if self.place == "init" else self.kept.seconds[self.rung.name][self.place]
+        return 0.0 if self.place == "init" else self.kept.lengths(self.rung)[self.place]
 
     @property
     def next(self) -> "Part | None":

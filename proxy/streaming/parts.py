@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from proxy.flights import Flights
-from proxy.rendering import Brake, OriginalChanged
+from proxy.lending import OriginalChanged
+from proxy.rendering import Brake
 from proxy.stores.result import Result, Scratch, Store
 from proxy.streaming.beside import told
 from proxy.streaming.part import Part

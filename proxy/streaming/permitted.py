@@ -10,14 +10,16 @@ from transforms.operation import Loading
 from transforms.video.stream_plan import Rung, StreamPlan
 
 
-def permitted(plan: StreamPlan, wanted: Wanted) -> StreamPlan:
-    """The plan without the rungs that are larger than the policy allows, and without sound where that is left out.
+def left_out(wanted: Wanted) -> tuple[int | None, bool]:
+    """The longest side that rungs may have in pixels, if there is one, and whether there is to be no sound."""
+    return wanted.policy.longest_side(wanted.address.steps), wanted.plan.saving.audio_codec == "none"
 
-    Its id is another where something is left out. Raises Forbidden, NotSupported and NoSuchStream where nothing is
-    left.
+
+def permitted(plan: StreamPlan, side: int | None, mute: bool) -> StreamPlan:
+    """The plan without the rungs that are larger than allowed, and without sound where that is left out.
+
+    Its id is another where something is left out. Raises Forbidden and NoSuchStream where nothing is left.
     """
-    check_whole(wanted)
-    side, mute = wanted.policy.longest_side(wanted.address.steps), wanted.plan.saving.audio_codec == "none"
 
     def allowed(rung: Rung) -> bool:
         if rung.kind == "picture":

@@ -1,5 +1,6 @@
 """Plans of streams: made once for every version of an original, and kept for those who are in the middle of a film."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -58,14 +59,14 @@ class Plans:
         key = key_by_source(mounted, base.record.version, beside, ladder, recipe, base.purged)
         if known := self._known.get(key):
             return known
-        kept = Kept.read(await self._store.get(key))
+        kept = await asyncio.to_thread(Kept.read, await self._store.get(key))
         if kept is None:
 
             async def make() -> Result:
                 return await self._brake.hold(key, lambda: self._make(base, beside, ladder, recipe, key))
 
             (made, _), _ = await self._flights.share(key, lambda: self._together(key, make))
-            kept = Kept.read(made)
+            kept = await asyncio.to_thread(Kept.read, made)
             assert kept, "what was just written can be read"
         return await self._remembered(mounted, key, kept)
 
@@ -73,7 +74,7 @@ class Plans:
         """The plan of an id, if it is kept anywhere."""
         key = key_by_id(mounted, plan)
         if (known := self._known.get(key)) is None:
-            known = Kept.read(await self._store.get(key))
+            known = await asyncio.to_thread(Kept.read, await self._store.get(key))
             if known is None or known.plan.id != plan:
                 return None
             self._known[key] = known
@@ -119,7 +120,7 @@ class Plans:
             plan=kept.plan.id,
             rungs=[rung.name for rung in kept.plan.rungs],
             why=reply.meta.get("why", ""),
-            segments=max(map(len, kept.seconds.values()), default=0),
+            segments=len(kept.plan.cuts) - 1,
             ms=round(reply.worked * 1000, 1),
         )
         return await self._store.put(key, kept.result(), original_tags(mounted))

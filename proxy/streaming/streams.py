@@ -9,21 +9,22 @@ from proxy.answer import Answer, Ask
 from proxy.caching import REDIRECT, Freshness, Lifetime, lifetime, not_modified
 from proxy.clients.rates import Limiter
 from proxy.failures import NoSuchOriginal, NoSuchPlan, NoSuchRendition, OriginalGone
+from proxy.lending import OriginalChanged
 from proxy.reading import Wanted
-from proxy.rendering import OriginalChanged
 from proxy.rendition import Rendition
 from proxy.streaming.ahead import Ahead
 from proxy.streaming.kept import WORDS, Kept, id_of, named
 from proxy.streaming.leaf import Leaf
 from proxy.streaming.part import Part
 from proxy.streaming.parts import Parts
-from proxy.streaming.permitted import check_whole, permitted
+from proxy.streaming.permitted import check_whole, left_out, permitted
 from proxy.streaming.plans import Plans
 from proxy.tags import Purged
 from signing import is_leaf
 from transforms.errors import InvalidOption, Refusal
 from transforms.operations.output import STREAMS
 from transforms.video import dash, hls
+from transforms.video.stream_plan import StreamPlan
 
 Look = Callable[[], Awaitable[Rendition]]
 
@@ -81,8 +82,9 @@ class Streams:
         base = await look()
         kept = await self.plans.current(base, self._ladder(wanted))
         write, media_type = FIRST[form]
-        shown = permitted(kept.plan, wanted)
-        text = write(shown).replace(f"hls/{shown.id}/", f"hls/{named(kept.plan.id, purged.numbers)}/")
+        shown = await self._permitted(kept, wanted)
+        text = await kept.once((form, shown.id), lambda: write(shown))
+        text = text.replace(f"hls/{shown.id}/", f"hls/{named(kept.plan.id, purged.numbers)}/")
         usual = self.freshness(wanted.mounted.name)
         brief = {name: min(getattr(usual, name), SHORT) for name in ("max_age", "shared_max_age")}
         return self._text(ask, wanted, text, media_type, replace(usual, **brief, stale_while_revalidate=SHORT))
@@ -97,16 +99,18 @@ class Streams:
 
     async def _leaf(self, ask: Ask, wanted: Wanted, purged: Purged, look: Look, leaf: Leaf) -> Answer:
         kept = await self._kept(wanted, look, leaf)
-        plan = permitted(kept.plan, wanted)
+        plan = await self._permitted(kept, wanted)
         rung, place = plan.rung(leaf.rung), leaf.place
         part = f"~hls/{leaf.plan}/{leaf.rung}/{leaf.file}"
         if rung is None:
             listed = ", ".join(rung.name for rung in plan.rungs)
             raise NoSuchRendition(f"the stream has no rung {leaf.rung}", part=part, expected=f"one of {listed}")
         if place is None:
-            return self._text(ask, wanted, hls.media(kept.plan, rung), HLS, self.freshness(wanted.mounted.name))
+            text = await kept.once(("media", rung.name), lambda: hls.media(kept.plan, rung))
+            return self._text(ask, wanted, text, HLS, self.freshness(wanted.mounted.name))
+        await kept.measured(rung)
         if leaf.words != (rung.kind in WORDS and place != "init") or not kept.has(rung, place):
-            most = len(kept.seconds[rung.name])
+            most = len(kept.lengths(rung))
             raise NoSuchRendition("the rung has no such part", part=part, expected=f"parts 0 to {most - 1}")
         return await self._part(ask, wanted, Part(wanted.mounted, kept, rung, place, purged.numbers))
 
@@ -172,6 +176,10 @@ class Streams:
     def _lifetime(self, wanted: Wanted, freshness: Freshness, *, lasting: bool = False) -> Lifetime:
         expires = None if self.guarded else wanted.expires
         return lifetime(freshness, now=self.clock(), expires=expires, versioned=lasting)
+
+    async def _permitted(self, kept: Kept, wanted: Wanted) -> StreamPlan:
+        what = ("permitted", *left_out(wanted))
+        return await kept.once(what, lambda: permitted(kept.plan, *left_out(wanted)))
 
     def _ladder(self, wanted: Wanted) -> Mapping[str, Any]:
         name = wanted.plan.saving.ladder

@@ -6,13 +6,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from proxy.rendering import OriginalChanged
+from proxy.lending import OriginalChanged, lent, replaced_told
 from proxy.sources.mounts import Mounted
-from proxy.sources.source import Original
+from proxy.sources.source import Original, Parts
 from proxy.workers.pool import Job, Reply
 from transforms.headers import Header
 from transforms.limits import Cost, Limits
-
 
 MOST_THREADS = 4
 """Threads that decode one film; more of them wait for each other."""
@@ -29,8 +28,8 @@ class Studio:
     """Has the workers for films do what streams are made of."""
 
     pool: Pool
-    opened: Callable[[Mounted, str], Awaitable[Original]]
-    """The original of this very version; raises OriginalChanged."""
+    opened: Callable[[Mounted, str, int], Awaitable[Original | Parts]]
+    """The original of this very version and so many bytes; raises OriginalChanged."""
     limits: Callable[[str], Limits]
     deadline: float
     spare: Callable[[], int]
@@ -53,24 +52,24 @@ class Studio:
         `name` is that of the work in the poison list; `begins` is called just before it joins the line. Raises
         OriginalChanged where there is another original by now, Refusals of the work, Busy and the like of the pool.
         """
-        original = await self.opened(mounted, version)
+        job = Job(
+            payload={**payload, "header": header.to_dict(), "limits": _fields(self.limits(mounted.name))},
+            identity=name,
+            deadline=self.deadline,
+            cost=cost.milliseconds,
+            memory=cost.memory,
+            rank=rank,
+            # Frames are the same however many threads decode them.
+            late=lambda: {"threads": min(1 + self.spare(), MOST_THREADS)},
+            original=f"{mounted.name}/{mounted.key} {version}",
+        )
+        original = await self.opened(mounted, version, header.bytes)
         try:
             begins()
-            reply = await self.pool.run(
-                Job(
-                    payload={**payload, "header": header.to_dict(), "limits": _fields(self.limits(mounted.name))},
-                    identity=name,
-                    deadline=self.deadline,
-                    cost=cost.milliseconds,
-                    memory=cost.memory,
-                    rank=rank,
-                    # Frames are the same however many threads decode them.
-                    late=lambda: {"threads": min(1 + self.spare(), MOST_THREADS)},
-                    descriptor=original.descriptor,
-                    original=f"{mounted.name}/{mounted.key} {version}",
-                )
-            )
-            unchanged = reply.state == original.state
+            with replaced_told():
+                reply = await self.pool.run(lent(job, original))
+            # What comes in parts is of one version by itself.
+            unchanged = not isinstance(original, Original) or reply.state == original.state
         finally:
             del original  # or the traceback of a refusal would hold it open for as long as somebody holds the refusal
         if not unchanged:

@@ -9,8 +9,8 @@ from typing import Literal
 from proxy.answer import Answer, Ask
 from proxy.delivery import Delivery
 from proxy.failures import Busy, RateLimited
+from proxy.lending import OriginalChanged
 from proxy.reading import Wanted
-from proxy.rendering import OriginalChanged
 from proxy.rendition import Rendition
 from proxy.warming.crew import each
 from proxy.warming.streams import Unfolding

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from proxy.failures import Busy, ClosingDown, Poisoned, Preempted, TimedOut, WorkerLost, WorkFailed
+from proxy.failures import Busy, ClosingDown, OriginTimedOut, Poisoned, Preempted, TimedOut, WorkerLost, WorkFailed
 from proxy.workers.crew import Crew
 from proxy.workers.poison import PoisonList
 from proxy.workers.process import Worker, WorkerEnded, WorkerLied, WorkerUnreached, worker_environment
@@ -262,15 +262,16 @@ class Pool:
         outcome: Reply | Refusal
         try:
             async with asyncio.timeout(ticket.finish_by - started):
-                header, body = await worker.ask(ticket.order(), ticket.original, ticket.put_aside)
+                header, body = await worker.ask(ticket.order(), ticket.original, ticket.put_aside, ticket.answer)
             outcome, rss = ticket.read(header, body, time.monotonic() - started, worker.base)
+            outcome = ticket.unreached or outcome  # whatever it has made of what did not come
             self._done += 1
             self._poison.forgive(ticket.job.identity)
             self._bad_originals.forgive(ticket.job.original)
             worker.doing = ""
         except TimeoutError:
-            worker.kill(why := "deadline")
-            outcome = TimedOut(f"this took more than its {ticket.job.deadline:g} seconds")
+            worker.kill(why := "origin" if ticket.waiting else "deadline")
+            outcome = _late(ticket)
         except WorkerLied as lie:
             worker.kill(why := "protocol")
             outcome = WorkerLost(f"the worker sent {lie}")
@@ -299,6 +300,13 @@ class Pool:
         if ticket.lost > 1 or ticket.done.done() or left <= 0:
             return False
         discard(ticket.result)
-        ticket.told = False
+        ticket.told, ticket.needs = False, 0
         self._join(ticket, min(left, self._queue_seconds))
         return True
+
+
+def _late(ticket: Ticket) -> Refusal:
+    """Why work is not done in its time."""
+    if ticket.waiting:
+        return OriginTimedOut("The place of the original did not give all that was needed in time.")
+    return TimedOut(f"this took more than its {ticket.job.deadline:g} seconds")

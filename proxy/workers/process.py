@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -55,10 +55,15 @@ class WorkerLied(Exception):
 
 
 Heard = Callable[[dict[str, Any]], None]
+Answered = Callable[[dict[str, Any]], Awaitable[bytes]]
 
 
 def _nothing_more(header: dict[str, Any]) -> None:
     raise WorkerLied("more than a reply")
+
+
+async def _nothing_to_ask(header: dict[str, Any]) -> bytes:
+    raise WorkerLied("a question")
 
 
 class Worker:
@@ -114,11 +119,16 @@ class Worker:
                 raise WorkerLied("what is no greeting")
 
     async def ask(
-        self, frame: bytes, original: int | None = None, heard: Heard = _nothing_more
+        self,
+        frame: bytes,
+        original: int | None = None,
+        heard: Heard = _nothing_more,
+        answered: Answered = _nothing_to_ask,
     ) -> tuple[dict[str, Any], bytes]:
         """Send one job, with a descriptor of its original, and wait for the reply.
 
-        `heard` is told what the worker says before, and raises WorkerLied where that cannot be.
+        `heard` is told what the worker says before, and `answered` makes what it is told when it asks; both raise
+        WorkerLied where that cannot be.
         Raises WorkerEnded, WorkerUnreached or WorkerLied.
         """
         try:
@@ -127,9 +137,12 @@ class Worker:
                 await self._loop.sock_sendall(self._sock, memoryview(frame)[sent:])
             while True:
                 header, body = await self._receive()
-                if "aside" not in header:
+                if "need" in header:
+                    await self._tell(await answered(header))
+                elif "aside" in header:
+                    heard(header)
+                else:
                     return header, body
-                heard(header)
         except OSError as unread:
             # A socket that is closed with bytes unread resets the connection; after they were read it is a plain end.
             raise WorkerUnreached from unread
@@ -171,6 +184,15 @@ class Worker:
             self._sock.shutdown(socket.SHUT_RDWR)
         self.ended.set_result(self._process.wait())
         self.dismiss()
+
+    async def _tell(self, frame: bytes) -> None:
+        """Answer a question; who is gone meanwhile has ended in the middle of its work."""
+        if self._read:
+            raise WorkerLied("more than one question")
+        try:
+            await self._loop.sock_sendall(self._sock, frame)
+        except OSError as unread:
+            raise WorkerEnded from unread
 
     async def _hand_over(self, frame: bytes, original: int) -> int:
         """Send a descriptor with the first bytes of a frame; returns how many went."""

@@ -7,12 +7,25 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Protocol
 
 from proxy.failures import WorkFailed
 from proxy.workers.process import Worker, WorkerLied
 from transforms.errors import Refusal
-from transforms.worker import as_json, aside_of, framed, joined, refusal_from_fields
+from transforms.worker import as_json, aside_of, frame, framed, joined, refusal_from_fields
+
+MOST_NEEDS: Final = 50_000
+"""How often a worker may ask for bytes of one original: of twenty gigabytes for each half megabyte."""
+
+
+class Parts(Protocol):
+    """An original whose bytes come when they are needed."""
+
+    @property
+    def size(self) -> int: ...
+
+    async def need(self, start: int, length: int) -> tuple[int, int]:
+        """Have them in its file; returns where what is there around them begins and ends. Raises Refusals."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +38,7 @@ class Job:
     `descriptor` is the original, which the worker finds under "path"; it has to be open only when `run` is called.
     `late` is what more goes into the payload, asked for when the work begins. `aside` takes the file that a worker
     leaves beside the result before that is done: what it says of it, and an open descriptor; it has no name any more.
+    With `parts` the original's file has holes: the worker asks for what it reads, and waiting for it counts as working.
     When `run` is cancelled, a job that waits leaves the line; one that runs is left to finish, which mostly costs less
     than a new process, and its result is dropped; `stop_if_unwanted` ends the worker instead.
     """
@@ -40,6 +54,7 @@ class Job:
     original: str = ""
     late: Callable[[], Mapping[str, object]] | None = None
     aside: Callable[[Mapping[str, Any], int], None] | None = None
+    parts: Parts | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +95,9 @@ class Ticket:
     lost: int = 0  # workers
     worker: Worker | None = None  # while it runs
     told: bool = False  # of a file beside the result
+    needs: int = 0  # times that bytes of the original were asked for
+    waiting: bool = False  # for the place of the original
+    unreached: Refusal | None = None  # why it did not give what was needed
 
     def __post_init__(self) -> None:
         self._payload = as_json(self.job.payload)  # what JSON cannot carry is told to the caller
@@ -87,8 +105,26 @@ class Ticket:
     def order(self) -> bytes:
         """What the worker is told, as it goes over the socket."""
         order = {"id": self.number, "result": str(self.result)}
-        more = self.job.late() if self.job.late else {}
+        more = dict(self.job.late()) if self.job.late else {}
+        if self.job.parts:
+            more["parts"] = self.job.parts.size
         return framed(joined(as_json(order), b'{"job":' + joined(self._payload, as_json(more)) + b"}"))
+
+    async def answer(self, header: Mapping[str, Any]) -> bytes:
+        """What a worker is told that asks for bytes of the original; raises WorkerLied where that cannot be."""
+        parts = self.job.parts
+        match header:
+            case {"id": self.number, "need": [int(start), int(length)]} if (
+                parts and 0 <= start < start + length <= parts.size and self.needs < MOST_NEEDS and not self.unreached
+            ):
+                self.needs, self.waiting = self.needs + 1, True
+                try:
+                    there = list(await parts.need(start, length))
+                except Refusal as refusal:
+                    self.unreached, there = refusal, None
+                self.waiting = False
+                return frame({"there": there})
+        raise WorkerLied("that it needs what it cannot need")
 
     def put_aside(self, header: Mapping[str, Any]) -> None:
         """Pass on a file that the worker has left beside the result; raises WorkerLied where that cannot be."""

@@ -10,7 +10,7 @@ from transforms.headers.header import Header
 from transforms.headers.window import Window
 from transforms.sniff import HEAD, WINDOW, called, sniff
 
-__all__ = ["MOST_FRAMES", "Header", "orientation", "read_header"]
+__all__ = ["MOST_FRAMES", "Header", "check_kind", "orientation", "read_header"]
 
 MOST_FRAMES: Final = 4096
 
@@ -37,6 +37,11 @@ def read_header(file: BinaryIO, size: int, most_frames: int = MOST_FRAMES) -> He
         return _STILL[kind](window)
     if kind in _MOVING:
         return _MOVING[kind](window, most_frames)
-    if kind in FORMATS:
-        return None
-    raise UnsupportedFormat(f"the original is {called(kind)}, which is not read" if kind else _UNKNOWN)
+    check_kind(kind)
+    return None
+
+
+def check_kind(kind: str | None) -> None:
+    """Refuse what `sniff` has found if it is not read here. Raises `UnsupportedFormat` that names what came."""
+    if kind not in FORMATS:
+        raise UnsupportedFormat(f"the original is {called(kind)}, which is not read" if kind else _UNKNOWN)

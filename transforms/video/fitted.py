@@ -43,7 +43,8 @@ class Fitting:
         self._size = (width, height)
         self._scaling = scaling
         # A frame that scales itself has a scaler of its own, whose threads stay for as long as there is the frame.
-        self._scaler, self._brightly = VideoReformatter(), VideoReformatter()
+        self._scaler: Any = VideoReformatter()
+        self._brightly: Any = VideoReformatter()
         self._darken: Callable[[Any], Any] | None = None
         self._turn: Callable[[Any], Any] | None = None
         self._known: tuple[Any, Any] | None = None

@@ -42,4 +42,6 @@ def _source(job: Mapping[str, Any]) -> Source:
     header, limits = Header.from_dict(job["header"]), Limits(**job["limits"])
     limits.check_original(header)
     beside = tuple(Beside(suffix, base64.b64decode(data)) for suffix, data in job.get("beside", ()))
-    return Source(Path(job["path"]), header.kind, limits, job.get("threads", 1), beside)
+    path = job["path"]  # one of a kind of its own, where the original comes from elsewhere in parts
+    path = path if isinstance(path, Path) else Path(path)
+    return Source(path, header.kind, limits, job.get("threads", 1), beside)

@@ -10,8 +10,8 @@ _MEGABYTE: Final = 1 << 20
 
 _OPENING: Final = 30.0
 """Milliseconds to open a film and to seek in it."""
-_DECODED: Final = 4.0
-_ENCODED: Final = 11.0
+_DECODED: Final = 6.0
+_ENCODED: Final = 18.0
 """Milliseconds of one core for a million pixels of a frame, with the presets of the recipes."""
 _HEARD: Final = 12.0
 """Milliseconds for a second of sound, decoded and encoded."""

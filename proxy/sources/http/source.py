@@ -2,20 +2,23 @@
 
 import asyncio
 import hashlib
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import BinaryIO
 
-from proxy.failures import NoSuchOriginal, OriginFailed
+from proxy.failures import NoParts, NoSuchOriginal, OriginalReplaced, OriginFailed
 from proxy.sources.http.asking import Asking
 from proxy.sources.http.pinned import Connections
 from proxy.sources.http.place import HttpPlace
 from proxy.sources.http.response import Response
-from proxy.sources.http.validators import described, described_by_content, length, whole
+from proxy.sources.http.validators import described, described_by_content, is_content, length, whole
 from proxy.sources.source import Stat
 
 _BLOCK = 1 << 20
+_HEAD = 4096
+"""First bytes that tell what an original is."""
 
 _MISSING = (NoSuchOriginal, "There is no such original.")
 _CLOSED = (OriginFailed, "The origin does not let this server have the original.")
@@ -40,9 +43,14 @@ class HttpSource:
     """
 
     def __init__(
-        self, place: HttpPlace, connections: Connections | None = None, clock: Callable[[], float] = time.time
+        self,
+        place: HttpPlace,
+        connections: Connections | None = None,
+        clock: Callable[[], float] = time.time,
+        most: Callable[[bytes], int] = lambda head: sys.maxsize,
     ) -> None:
-        self._place, self._clock = place, clock
+        """`most` says of the first bytes of an original how many there may be; the place says how many at all."""
+        self._place, self._clock, self._most = place, clock, most
         self._asking = Asking(place, connections or Connections(place.patience, place.private_networks))
 
     async def stat(self, key: str) -> Stat:
@@ -65,6 +73,8 @@ class HttpSource:
     async def read(self, key: str, version: str, start: int, length: int) -> bytes:
         if length <= 0:
             return b""
+        if is_content(version):
+            raise NoParts("The origin gives originals no validator that their parts could be known by.")
         part = {"range": f"bytes={start}-{start + length - 1}"}
         take = partial(self._take_part, version=version, start=start, length=length)
         data = await self._asking.ask("GET", self._place.target(key), part, take)
@@ -73,6 +83,12 @@ class HttpSource:
                 raise _changed()
             return b""
         return data
+
+    async def stat_version(self, key: str, version: str) -> Stat:
+        stat = await self.stat(key)
+        if stat.version != version:
+            raise _changed()
+        return stat
 
     async def close(self) -> None:
         await self._asking.close()
@@ -129,7 +145,7 @@ class HttpSource:
         if response.status == 416:
             return None
         if response.status == 200:
-            raise OriginFailed("The origin gives no parts of originals.")
+            raise NoParts("The origin gives no parts of originals.")
         _check_status(response, 206)
         part = whole(response.fields)
         if part is None or part[:2] != (start, min(start + length, part[2]) - 1):
@@ -137,12 +153,12 @@ class HttpSource:
         found = described(response.fields, part[2], self._clock())
         if found is None or found.version != version:
             raise _changed()
-        data = b"".join([block async for block in self._body(response)])
+        data = b"".join([block async for block in self._body(response, whole=False)])
         if len(data) != part[1] - part[0] + 1:
             raise OriginFailed("The origin did not send all of the original.")
         return data
 
-    async def _body(self, response: Response) -> AsyncIterator[bytes]:
+    async def _body(self, response: Response, whole: bool = True) -> AsyncIterator[bytes]:
         """The bytes as they are stored there, all of them, and not too slowly. Raises OriginFailed, TimeoutError."""
         fields, largest = response.fields, self._place.largest
         _check_encoding(response)
@@ -152,10 +168,13 @@ class HttpSource:
         if (length(fields) or 0) > largest:
             raise OriginFailed(f"The original has more than {largest} bytes.")
         patience, size = self._place.patience, 0
-        since, counted = time.monotonic(), 0
+        since, counted, head = time.monotonic(), 0, b""
         async for block in response.blocks:
             size += len(block)
-            if size > largest:
+            if len(head) < _HEAD and whole:
+                head += block[:_HEAD]
+                largest = min(largest, self._most(head)) if len(head) >= _HEAD else largest
+            if size > largest or (whole and (length(fields) or 0) > largest):
                 raise OriginFailed(f"The original has more than {largest} bytes.")
             yield block
             elapsed = time.monotonic() - since
@@ -178,5 +197,5 @@ def _check_encoding(response: Response) -> None:
         raise OriginFailed("The origin sends the original encoded, which it was not asked for.")
 
 
-def _changed() -> OriginFailed:
-    return OriginFailed("The original has changed.")
+def _changed() -> OriginalReplaced:
+    return OriginalReplaced("The original has changed.")

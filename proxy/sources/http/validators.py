@@ -41,6 +41,11 @@ def described_by_content(fields: Mapping[str, str], size: int, digest: bytes, no
     return Stat("c" + digest.hex()[:32], size, modified, UNVALIDATED_FRESH if fresh is None else fresh)
 
 
+def is_content(version: str) -> bool:
+    """Whether a version is that of the bytes alone, which no answer to a part can show."""
+    return version.startswith("c")
+
+
 def freshness(fields: Mapping[str, str], now: float) -> float | None:
     """Seconds for which an answer need not be asked for again, from 0 to a day; None where it does not say.
 

@@ -1,0 +1,1 @@
+"""Originals elsewhere in parts: what was read of them is kept, block by block."""
