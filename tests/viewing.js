@@ -57,13 +57,19 @@ async function reached(seconds) {
 
 // Play `url` on a rung, or on those that the player chooses; `acts` are [moment, what, value]: at that moment seek there,
 // or go on with the rung of that name.
-async function view({ player, url, rung = "", speed = 4, ahead = 60, acts = [] }) {
+async function view({ player, url, rung = "", speed = 4, ahead = 60, acts = [], patience }) {
   film.addEventListener("waiting", () => (seen.waits += 1));
   film.addEventListener("error", () => seen.fatal.push(film.error.message));
   film.muted = true;
   const viewer = player === "hls" ? byHls(url, ahead) : byDash(url, ahead, !rung && !acts.some(([, what]) => what === "choose"));
   window.viewer = viewer;
-  const failed = new Promise((resolve) => setInterval(() => seen.fatal.length && resolve(), 100));
+  const began = performance.now();
+  const failed = new Promise((resolve) =>
+    setInterval(() => {
+      if (performance.now() - began > patience) seen.fatal.push(`not over at ${film.currentTime}, ${film.readyState}`);
+      if (seen.fatal.length) resolve();
+    }, 100),
+  );
   await Promise.race([viewer.ready, failed]);
   if (!seen.fatal.length) {
     seen.names = viewer.names();
@@ -72,14 +78,16 @@ async function view({ player, url, rung = "", speed = 4, ahead = 60, acts = [] }
     if (rung) choose(rung);
     film.play().catch((error) => seen.errors.push(String(error)));
     film.playbackRate = film.defaultPlaybackRate = speed;
-    const ended = until("ended");
     for (const [moment, what, value] of acts) {
       await Promise.race([reached(moment), failed]);
-      if (what === "seek") film.currentTime = value;
-      else if (what === "choose") choose(value);
-      else viewer[what](value);
+      if (what === "seek") {
+        film.currentTime = value;
+        film.play().catch((error) => seen.errors.push(String(error))); // who was at the end stands still
+      }
+      if (what === "choose") choose(value);
+      if (what in viewer && what !== "choose") viewer[what](value);
     }
-    await Promise.race([ended, failed]);
+    if (!film.ended) await Promise.race([until("ended"), failed]);
   }
   const { totalVideoFrames, droppedVideoFrames } = film.getVideoPlaybackQuality();
   return { ...seen, ended: film.ended, ranges: ranges(), length: film.duration, frames: totalVideoFrames, dropped: droppedVideoFrames };

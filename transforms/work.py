@@ -93,7 +93,7 @@ def _probe(job: Mapping[str, Any], aside: Aside) -> Made:
 def _sheet(job: Mapping[str, Any], aside: Aside) -> Made:
     header, limits = Header.from_dict(job["header"]), Limits(**job["limits"])
     plan, row = Plan.read(job["plan"]), FORMATS[job["format"]]
-    made = sheet(Path(job["path"]), header, plan, job["sheet"], row, limits)
+    made = sheet(path_of(job), header, plan, job["sheet"], row, limits)
     return {"width": made.size.width, "height": made.size.height, "exact": made.exact}, made.data
 
 
