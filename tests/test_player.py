@@ -2,9 +2,11 @@
 
 import json
 import re
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
@@ -28,12 +30,23 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
+def tone(path: Path, seconds: int) -> None:
+    """A sound that swells."""
+    moments = np.arange(48_000 * seconds) / 48_000
+    samples = (12_000 * np.sin(2 * np.pi * 440 * moments) * moments / seconds).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(48_000)
+        file.writeframes(samples.tobytes())
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("originals")
     films.film(made)
     clips.film(made / "plain.mp4", seconds=2)
-    clips.sound(made / "tone.wav", seconds=3) if hasattr(clips, "sound") else None
+    tone(made / "tone.wav", 3)
     (made / "cat.jpg").write_bytes(pictures.encoded(pictures.photograph(300, 200), "jpg"))
     (made / "cut.mp4").write_bytes((made / "film.mp4").read_bytes()[:5000])
     return made
@@ -225,3 +238,16 @@ def test_a_film_that_cannot_be_read_has_no_player_but_a_refusal(page: Page, serv
     show(page, server, "cut.mp4")
     expect(page.locator("#problem")).to_contain_text("422")
     expect(page.locator("#player")).to_be_hidden()
+
+
+def test_a_sound_is_shown_as_a_wave_and_played(page: Page, server: Server) -> None:
+    show(page, server, "tone.wav")
+    expect(page.locator("#how")).to_contain_text("one file")
+    expect(page.locator("#wave")).to_be_visible()
+    expect(page.locator("#film")).to_be_hidden()
+    page.wait_for_function("() => document.getElementById('wave').naturalWidth === 1200")
+    page.wait_for_function("() => document.getElementById('tone').duration > 2.9")
+    page.locator("#play").click()
+    page.wait_for_function("() => document.getElementById('tone').currentTime > 0.3")
+    page.locator("[data-address=audio]").click()
+    expect(page.locator("#address-copied")).to_contain_text("<audio controls")
