@@ -3,7 +3,7 @@
 import { by, bytes, make, milliseconds } from "./dom.js";
 import { stages, tier } from "./server.js";
 
-const FROM = { made: "made", shared: "made for several", bypass: "not cached", browser: "the browser’s cache" };
+const FROM = { made: "made", shared: "shared while made", bypass: "not cached", browser: "the browser’s cache" };
 const MOST = 120;
 
 export class Timings {
