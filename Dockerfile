@@ -1,5 +1,11 @@
 # docker build . — a server with all readers, without tests and benches. docs/operations.md says what it needs to run.
 
+# What the page at /ui/ plays streams with: hls.js, held against the hash in its lock.
+FROM node:20-bookworm-slim AS players
+WORKDIR /build
+COPY proxy/pages/players proxy/pages/players
+RUN ./proxy/pages/players/install.sh && test -s proxy/pages/players/hls.js
+
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
@@ -10,6 +16,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY signing signing
 COPY transforms transforms
 COPY proxy proxy
+COPY --from=players /build/proxy/pages/players proxy/pages/players
 RUN pip wheel --no-deps --wheel-dir wheels . \
     && python -m venv /opt/darkroom \
     && /opt/darkroom/bin/pip install --no-index --find-links wheels "darkroom[server,readers,turbo,swift,otel]"

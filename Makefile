@@ -6,6 +6,7 @@ PORT ?= 8300
 .PHONY: setup run test lint docs lock bench faults loads films soak clean
 
 setup: .venv/ready
+	@./proxy/pages/players/install.sh
 
 .venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Darkroom needs Python 3.11 or newer; name one with PYTHON=..."; exit 1; }
@@ -26,6 +27,7 @@ lint: setup
 
 test: lint
 	./tests/system-packages
+	./proxy/pages/players/install.sh --all
 	$(BIN)/python -m pytest
 
 docs: setup
@@ -55,4 +57,4 @@ soak: setup
 	DARKROOM_SOAK=10 $(BIN)/python -m pytest -s tests/test_faults.py tests/test_workers.py tests/test_pressure.py
 
 clean:
-	rm -rf .venv samples bench/out
+	rm -rf .venv .players proxy/pages/players/hls.* samples bench/out

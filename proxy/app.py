@@ -343,8 +343,9 @@ def _playground(
     async def look(mounted: Mounted) -> Header:
         return (await records.header(mounted))[1]
 
-    largest = max(settings.limits.jpeg_bytes, settings.limits.picture_bytes)
-    drops = Drops(dropped[dropping.MOUNT], look, int(largest), scratch_of(settings))
+    limits = settings.limits
+    largest = max(limits.jpeg_bytes, limits.picture_bytes, limits.video_bytes, limits.sound_bytes)
+    drops = Drops(dropped[dropping.MOUNT], look, min(dropping.LARGEST, int(largest)), scratch_of(settings))
     return Playground(site.tree, site.links, drops)
 
 

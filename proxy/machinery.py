@@ -12,6 +12,8 @@ import structlog
 
 from proxy import metrics as counted
 from proxy.budget import Budget
+from proxy.caching import Freshness
+from proxy.clients.rates import Limiter
 from proxy.films import Films
 from proxy.flights import Flights
 from proxy.lending import opened_version
@@ -33,7 +35,8 @@ from proxy.streaming.beside import Sidecars
 from proxy.streaming.part import Part
 from proxy.streaming.parts import Parts
 from proxy.streaming.plans import Plans
-from proxy.streaming.streams import NoStoryboards, Streams
+from proxy.streaming.storyboards import Storyboards
+from proxy.streaming.streams import Streams
 from proxy.streaming.studio import Studio
 from proxy.tags import Purged, tags_at
 from proxy.together import Together
@@ -128,7 +131,11 @@ def streams_of(
     share: Callable[..., Awaitable[tuple[Result, bool]]],
     metrics: Metrics,
     told: Callable[[Part, Cost, Reply, int], None],
+    *,
     purged: Callable[[Collection[str]], Purged],
+    freshness: Callable[[str], Freshness],
+    limiter: Limiter,
+    clock: Callable[[], float],
     **answering: Any,
 ) -> Streams:
     """What answers for streams; `answering` is what it has in common with the delivery."""
@@ -141,12 +148,18 @@ def streams_of(
     together = partial(share, patience=settings.deadline_moving)
     parts = Parts(store, flights, together, studio, told)
     ahead = Ahead(parts.ahead, pool.at_leisure, max(1, pool.stats().size - 1), partial(metrics.count, counted.AHEAD))
+    common: dict[str, Any] = {
+        "freshness": freshness,
+        "limiter": limiter,
+        "clock": clock,
+        "guarded": settings.behind_nginx,
+    }
     return Streams(
         Plans(store, flights, together, studio, Sidecars(), tuple(sorted(RECIPES, reverse=True))),
         parts,
         ahead,
-        NoStoryboards(),
-        guarded=settings.behind_nginx,
+        Storyboards(store, flights, together, renderer, purged, **common),
+        **common,
         **answering,
     )
 

@@ -1,17 +1,16 @@
 """Renditions made by workers and kept in the store."""
 
 import asyncio
-import copy
 import functools
 import json
 import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
+from proxy.brake import Brake
 from proxy.failures import NoRoom
 from proxy.films import Films, Witness, film_cost, made_anew
 from proxy.lending import OriginalChanged, lent, opened, opened_in_parts, replaced_told
@@ -20,7 +19,6 @@ from proxy.shrunk import ShrunkOriginals, Turn
 from proxy.sources.source import Original, Parts
 from proxy.stores.result import Result, Scratch, Store
 from proxy.workers.pool import Job, Reply
-from transforms.errors import BadOriginal, Refusal
 from transforms.formats import FORMATS
 from transforms.headers import Header
 from transforms.limits import Cost, Limits, estimate
@@ -69,38 +67,6 @@ class Watch:
     """The rendition, its grade, what it was expected to cost, what came back, bytes of the picture."""
     read: Callable[[str, int, float], None]
     """The mount, bytes of the original, and the seconds that it took to open it."""
-
-
-class Brake:
-    """Work that failed fails again from memory for a while, so that insisting clients keep no worker busy."""
-
-    MOST = 10_000
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._failed: OrderedDict[str, tuple[float, Refusal]] = OrderedDict()
-
-    async def hold(self, key: str, make: Callable[[], Awaitable[Result]]) -> Result:
-        """What `make` returns or raises, or what it raised a moment ago."""
-        until, refusal = self._failed.get(key, (0.0, None))
-        if refusal and self._clock() < until:
-            raise copy.copy(refusal)
-        try:
-            return await make()
-        except Refusal as failure:
-            if seconds := _held_for(failure):
-                self._failed[key] = self._clock() + seconds, copy.copy(failure)
-                self._failed.move_to_end(key)
-                while len(self._failed) > self.MOST:
-                    self._failed.popitem(last=False)
-            raise
-
-
-def _held_for(refusal: Refusal) -> float:
-    """Seconds: what is wrong with an original stays wrong, a worker's accident may not, a full queue says itself."""
-    if isinstance(refusal, BadOriginal):
-        return 60.0
-    return 0.0 if hasattr(refusal, "retry_after") else 1.0
 
 
 @dataclass(frozen=True)
@@ -283,6 +249,9 @@ class Renderer:
             return {"do": "wave", "plan": str(rendition.plan), "format": rendition.format, **common}
         if rendition.format == "json":
             return {"do": "describe", "gps": rendition.gps, "plan": str(rendition.plan), **common}
+        if rendition.sheet is not None:
+            plan = str(rendition.plan)
+            return {"do": "sheet", "plan": plan, "format": rendition.format, "sheet": rendition.sheet, **common}
         moving = rendition.format in MOVING
         return {
             "do": "encode" if moving else "render",

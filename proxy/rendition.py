@@ -24,6 +24,7 @@ from transforms.operations.output import DRAWN, STREAMS, Attachment, Fallback, F
 from transforms.plan import Plan
 from transforms.transcodes.recipe import recipe
 from transforms.video.excerpt import check_animation, count, moves, spans
+from transforms.video.storyboard import VERSION
 
 Point = tuple[float, float]
 
@@ -45,6 +46,8 @@ class Rendition:
     gps: bool
     purged: Numbers = ()
     """How often it was purged, by each of its tags that ever was."""
+    sheet: int | None = None
+    """Which sheet of a storyboard, counted from 0."""
 
     @cached_property
     def key(self) -> str:
@@ -61,6 +64,7 @@ class Rendition:
             self.focus,
             self.gps if self.format == "json" else None,
             *((self.purged,) if self.purged else ()),
+            *(() if self.sheet is None else (VERSION, self.sheet)),
         )
         return hashlib.sha256(f"darkroom.result.1\n{json.dumps(facts)}".encode()).hexdigest()[:40]
 

@@ -19,7 +19,7 @@ from bench.plots import wanted
 from bench.quality import PLOT
 from bench.results import load as results
 from bench.serving import free_port
-from docs import pictures, playground
+from docs import pictures, player, playground
 from docs.pictures import SHEETS
 from proxy.__main__ import app
 from proxy.budget import Machine, plan_budget
@@ -84,9 +84,11 @@ def test_every_picture_is_shown_and_small() -> None:
     shown = "".join(page.read_text() for page in PAGES)
     for image in IMAGES:
         assert f"images/{image.name})" in shown, image
-        most = playground.MOST_BYTES if image.stem in playground.SCENES else pictures.MOST_BYTES
+        drawn = {*playground.SCENES, *player.SCENES}
+        most = playground.MOST_BYTES if image.stem in drawn else pictures.MOST_BYTES
         assert image.stat().st_size <= most, image
-    assert {image.stem for image in IMAGES} == {*SHEETS, *playground.SCENES, PLOT.stem, *wanted(results(SUMMARY))}
+    there = {*SHEETS, *playground.SCENES, *player.SCENES, PLOT.stem, *wanted(results(SUMMARY))}
+    assert {image.stem for image in IMAGES} == there
 
 
 def test_the_steps_under_the_pictures_are_read() -> None:

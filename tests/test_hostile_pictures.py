@@ -24,10 +24,11 @@ import pytest
 from tests import pictures
 from tests.conftest import corpus
 from tests.developing import develop
+from transforms.carried import refusal_from_fields
 from transforms.errors import DamagedOriginal, Refusal, TooManyPixels
 from transforms.headers import Header
 from transforms.limits import Limits
-from transforms.worker import OUT_OF_MEMORY, PREFIX, frame, refusal_from_fields
+from transforms.worker import OUT_OF_MEMORY, PREFIX, frame
 
 ROOT = Path(__file__).parent.parent
 MEMORY = 704 << 20

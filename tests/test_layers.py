@@ -89,7 +89,9 @@ RULES: dict[str, set[str]] = {
     "proxy.clients": {"cachetools", "structlog", "proxy.failures", "proxy.log"},
     "proxy.tracing": {"opentelemetry", "proxy.log"},
     "proxy.answer": {"proxy.caching", "proxy.stores"},
+    "proxy.brake": {"proxy.stores", "transforms"},
     "proxy.streaming": {
+        "proxy.brake",
         "cachetools", "structlog", "proxy.answer", "proxy.caching", "proxy.clients", "proxy.failures", "proxy.flights",
         "proxy.herd", "proxy.lending", "proxy.reading", "proxy.rendering", "proxy.rendition", "proxy.sources",
         "proxy.stores", "proxy.tags", "proxy.workers", "signing", "transforms",
@@ -112,6 +114,7 @@ RULES: dict[str, set[str]] = {
         "transforms",
     },
     "proxy.rendering": {
+        "proxy.brake",
         "proxy.failures", "proxy.films", "proxy.lending", "proxy.rendition", "proxy.shrunk", "proxy.sources",
         "proxy.stores", "proxy.workers", "transforms",
     },

@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    limits = {"jpeg_bytes": 200_000, "picture_bytes": 300_000}
+    limits = {"jpeg_bytes": 200_000, "picture_bytes": 300_000, "video_bytes": 250_000, "sound_bytes": 250_000}
     mounts = {"": str(folder), "pets/cats": str(folder / "cats"), "cats": str(folder / "ab_2024")}
     with serving(None, tmp_path_factory.mktemp("open"), mounts=mounts, limits=limits) as running:
         yield running

@@ -28,11 +28,12 @@ from proxy.workers.process import JEMALLOC, Worker, worker_environment
 from proxy.workers.scratch import Scratch
 from tests import pictures
 from tests.conftest import corpus
+from transforms.carried import LONGEST_TEXT, refusal_from_fields
 from transforms.errors import InvalidOption
 from transforms.headers import Header
 from transforms.limits import Limits
 from transforms.probe import probe
-from transforms.worker import LONGEST_TEXT, PREFIX, Aside, as_json, frame, joined, refusal_from_fields, serve
+from transforms.worker import PREFIX, Aside, as_json, frame, joined, serve
 
 pytestmark = pytest.mark.anyio
 

@@ -1,4 +1,4 @@
-"""What a worker does with a job: render, describe or probe one original, plan a stream of it or make a part of one."""
+"""What a worker does with a job: render, describe, probe; draw a sheet of a film, plan a stream, make a part of it."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -24,6 +24,7 @@ from transforms.transcodes.transcode import Places, transcode
 from transforms.video import jobs
 from transforms.video.covers import as_picture
 from transforms.video.describe import recording
+from transforms.video.sheets import sheet
 from transforms.worker import Aside
 
 Made = tuple[dict[str, Any], bytes | Path]
@@ -139,6 +140,13 @@ def _probe(job: Mapping[str, Any], aside: Aside) -> Made:
     return {"header": probe(path_of(job), limits=limits).to_dict()}, b""
 
 
+def _sheet(job: Mapping[str, Any], aside: Aside) -> Made:
+    header, limits = Header.from_dict(job["header"]), Limits(**job["limits"])
+    plan, row = Plan.read(job["plan"]), FORMATS[job["format"]]
+    made = sheet(path_of(job), header, plan, job["sheet"], row, limits)
+    return {"width": made.size.width, "height": made.size.height, "exact": made.exact}, made.data
+
+
 def _plan(job: Mapping[str, Any], aside: Aside) -> Made:
     return jobs.plan(job)
 
@@ -153,6 +161,7 @@ _KINDS: dict[str, Callable[[Mapping[str, Any], Aside], Made]] = {
     "wave": _wave,
     "describe": _describe,
     "probe": _probe,
+    "sheet": _sheet,
     "plan": _plan,
     "part": _part,
 }

@@ -33,6 +33,7 @@ POLICY = "; ".join(
         "script-src 'self'",
         "style-src 'self'",
         "img-src 'self' blob:",
+        "media-src 'self' blob: data:",  # what hls.js fills with subtitles begins as `data:,WEBVTT`
         "connect-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
@@ -83,6 +84,7 @@ class Pages:
         changes: dict[str, tuple[str, str, Answering]] = {
             "/urls": ("POST", "application/json", self._urls),
             "/markup": ("POST", "application/json", self._markup),
+            "/recording": ("POST", "application/json", self._recording),
             DROPPED.removeprefix(PLACE): ("PUT", "application/octet-stream", self._drop),
         }
         return [
@@ -157,6 +159,12 @@ class Pages:
         base = request.headers.get("origin", "")
         log.info("links were written", source=source, steps=steps)
         return JSONResponse(self._here.markup(source, steps, Shown(**asked), base))
+
+    async def _recording(self, request: Request) -> Response:
+        asked = await _json(request, source=str)
+        if not asked:
+            return _text("source was expected", 400)
+        return JSONResponse(await self._here.recording(asked["source"], request.headers.get("origin", "")))
 
     async def _drop(self, request: Request) -> Response:
         promised = request.headers.get("content-length", "0")

@@ -15,6 +15,8 @@ from transforms.headers import Header
 
 MOUNT = "-dropped"
 """Where they are mounted: a name that the settings refuse for a mount, so that it takes nobody else's place."""
+LARGEST = 256 << 20
+"""Bytes of one file at most, whatever the limits allow: all of them together have twice as many."""
 AT_ONCE = 4
 STALLED_SECONDS = 15.0
 """How long the next bytes may take to come."""

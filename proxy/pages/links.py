@@ -7,12 +7,17 @@ from html import escape
 
 from signing import Address, KeyRing, Signer, new_secret
 from transforms.errors import BadPlan
+from transforms.formats import by_extension
 from transforms.operations.output import DESCRIPTIONS, Format, Page
 from transforms.plan import Plan
 
 SIDES = (800, 1600, 3200)
 """Boxes in which the original can be had for a comparison."""
-THUMBNAIL = "c_fill,f_auto,h_144,pg_1,w_192"
+THUMBNAILS = {
+    "picture": "c_fill,f_auto,h_144,pg_1,w_192",
+    "motion": "c_fill,f_auto,h_144,so_auto,w_192",
+    "sound": "e_waveform,f_png,h_144,w_192",
+}
 ACCEPT = "image/avif,image/webp,image/*,*/*;q=0.8"
 LADDER = (320, 640, 960, 1280, 1920, 2560)
 
@@ -50,8 +55,9 @@ class Links:
         return Signer(self.ring, base) if self.ring else Unsigned(base)
 
     def thumbnail(self, source: str) -> str:
-        """A small picture of an original."""
-        return self.signer().url(source, THUMBNAIL)
+        """A small picture of an original, of the kind that its name promises."""
+        row = by_extension(source.rpartition(".")[2])
+        return self.signer().url(source, THUMBNAILS[row.medium if row else "picture"])
 
     def urls(self, source: str, steps: str) -> dict[str, object]:
         """The URL that asks for steps, and what belongs beside it where they can be read.

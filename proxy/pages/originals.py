@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from proxy.failures import Forbidden, NoSuchOriginal
-from proxy.sources.mounts import Mounts
+from proxy.sources.mounts import Mounted, Mounts
 from proxy.sources.source import Listed, Listing
 from transforms.formats import FORMATS, by_extension, reader_available
 
@@ -16,8 +16,8 @@ def extensions() -> list[str]:
     return [word for row in FORMATS.values() if reader_available(row.name) for word in row.extensions]
 
 
-def is_picture(name: str) -> bool:
-    """Whether a name promises a picture that can be read here."""
+def is_readable(name: str) -> bool:
+    """Whether a name promises a picture, a film or a sound that can be read here."""
     row = by_extension(name.rpartition(".")[2]) if "." in name else None
     return row is not None and reader_available(row.name)
 
@@ -29,6 +29,10 @@ class Tree:
     mounts: Mounts
     names: tuple[str, ...]
     """The mounts that are shown."""
+
+    def found(self, source: str) -> Mounted:
+        """An original by its name in a URL. Raises NoSuchOriginal and Forbidden."""
+        return self.mounts.resolve(source)
 
     async def below(self, prefix: str) -> Listing:
         """What stands in the folder that `prefix` names up to its last slash and begins with what is behind it.
@@ -55,4 +59,4 @@ class Tree:
             raise NoSuchOriginal("There is no such folder.")
         if not isinstance(mounted.source, Listed):
             raise NoSuchOriginal("The place of these originals gives no list of them; write the name of one.")
-        return await mounted.source.listing(mounted.key, MOST, is_picture)
+        return await mounted.source.listing(mounted.key, MOST, is_readable)

@@ -8,8 +8,12 @@ from proxy.pages.dropping import Drops
 from proxy.pages.links import Links, Shown
 from proxy.pages.options import described_options
 from proxy.pages.originals import Tree, extensions
+from proxy.pages.recordings import described
 
 STATIC = Path(__file__).parent / "static"
+PLAYERS = Path(__file__).parent / "players"
+"""Where `players/install.sh` puts what others have written."""
+THIRD = ("hls.js",)
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -19,10 +23,11 @@ MEDIA_TYPES = {
 
 
 def static_files() -> Mapping[str, tuple[bytes, str]]:
-    """The page's files by name: their bytes and media types."""
+    """The page's files by name: their bytes and media types; those of others as far as they are installed."""
+    installed = [path for name in THIRD if (path := PLAYERS / name).is_file()]
     return {
         path.name: (path.read_bytes(), MEDIA_TYPES[path.suffix])
-        for path in sorted(STATIC.iterdir())
+        for path in (*sorted(STATIC.iterdir()), *installed)
         if path.suffix in MEDIA_TYPES
     }
 
@@ -43,6 +48,7 @@ class Playground:
             "extensions": extensions(),
             "largest": self.drops.most_bytes,
             "signed": self.links.ring is not None,
+            "players": [name for name in THIRD if (PLAYERS / name).is_file()],
         }
 
     async def originals(self, prefix: str) -> dict[str, object]:
@@ -65,6 +71,10 @@ class Playground:
     def markup(self, source: str, steps: str, shown: Shown, base: str) -> dict[str, str]:
         """See Links.markup."""
         return self.links.markup(source, steps, shown, base)
+
+    async def recording(self, source: str, base: str) -> dict[str, object]:
+        """What the player can play of an original: see `recordings.described`. Raises Refusals and BadAddress."""
+        return described(await self.drops.look(self.tree.found(source)), source, self.links, base)
 
     async def drop(self, parts: AsyncIterator[bytes], promised: int) -> dict[str, object]:
         """Take a file in. Raises as Drops.take does."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from proxy.brake import Brake
 from proxy.flights import Flights
 from proxy.lending import OriginalChanged
-from proxy.rendering import Brake
 from proxy.stores.result import Result, Scratch, Store
 from proxy.streaming.beside import told
 from proxy.streaming.part import Part

@@ -7,9 +7,9 @@ from typing import Any
 import structlog
 from cachetools import LRUCache
 
+from proxy.brake import Brake
 from proxy.flights import Flights
 from proxy.herd import Make
-from proxy.rendering import Brake
 from proxy.rendition import Rendition
 from proxy.sources.mounts import Mounted
 from proxy.stores.result import Result, Store

@@ -21,7 +21,7 @@ from proxy.streaming.permitted import check_whole, left_out, permitted
 from proxy.streaming.plans import Plans
 from proxy.tags import Purged
 from signing import is_leaf
-from transforms.errors import InvalidOption, NotSupported, Refusal
+from transforms.errors import InvalidOption, Refusal
 from transforms.operations.output import STREAMS
 from transforms.video import dash, hls
 from transforms.video.stream_plan import StreamPlan
@@ -42,13 +42,6 @@ class Storyboards(Protocol):
     """The cues and sheets of `f_vtt`."""
 
     async def answer(self, ask: Ask, wanted: Wanted, base: Rendition) -> Answer: ...
-
-
-class NoStoryboards:
-    """Storyboards that are not drawn yet."""
-
-    async def answer(self, ask: Ask, wanted: Wanted, base: Rendition) -> Answer:
-        raise NotSupported("storyboards are not made yet", part="f_vtt")
 
 
 @dataclass(frozen=True)

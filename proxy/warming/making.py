@@ -12,6 +12,7 @@ from proxy.failures import Busy, RateLimited
 from proxy.lending import OriginalChanged
 from proxy.reading import Wanted
 from proxy.rendition import Rendition
+from proxy.stores.growing import Growing
 from proxy.warming.crew import each
 from proxy.warming.streams import Unfolding
 from signing import Expired, SigningError

@@ -11,8 +11,9 @@ from typing import Any, Final, Protocol
 
 from proxy.failures import WorkFailed
 from proxy.workers.process import Worker, WorkerLied
+from transforms.carried import refusal_from_fields
 from transforms.errors import Refusal
-from transforms.worker import as_json, aside_of, frame, framed, joined, refusal_from_fields
+from transforms.worker import as_json, aside_of, frame, framed, joined
 
 MOST_NEEDS: Final = 50_000
 """How often a worker may ask for bytes of one original: of twenty gigabytes for each half megabyte."""

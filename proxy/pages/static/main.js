@@ -3,6 +3,7 @@
 import { Chooser } from "./chooser.js";
 import { by, debounced } from "./dom.js";
 import { Form } from "./form.js";
+import { Player } from "./player.js";
 import * as server from "./server.js";
 import { Steps, readFragment, writeFragment } from "./steps.js";
 import * as view from "./view.js";
@@ -25,6 +26,7 @@ const form = new Form(about, (steps) => {
   state.steps = by("steps").value = String(steps);
   later();
 });
+const player = new Player(about, give);
 const later = debounced(() => update(), 250);
 
 // Go on with another picture or other steps; `kept` leaves the state before in the browser's history.
@@ -41,7 +43,8 @@ async function update(kept = false) {
   if (fragment !== location.hash) history[kept ? "pushState" : "replaceState"](null, "", fragment);
   chooser.mark(state.source);
   asking.abort();
-  if (!state.source) return;
+  if (!state.source) return player.close();
+  player.open(state.source);
   asking = new AbortController();
   const { signal } = asking;
   const { source, steps } = state;
@@ -89,16 +92,25 @@ async function copy(kind) {
   const moving = frames > 1 && ["gif", "webp"].includes(original) && ["gif", "webp"].includes(format);
   try {
     const texts = await server.markup({ source, steps, width: size.width, height: size.height, format, alpha, moving });
-    const text = texts[kind] ?? `there is no <${kind}> for this`;
+    if (texts[kind]) return await give(texts[kind], by("copied"));
     by("copied").hidden = false;
-    by("copied").textContent = text;
-    if (!texts[kind]) return;
+    by("copied").textContent = `there is no <${kind}> for this`;
+  } catch (error) {
+    say(error.problem?.detail ?? error.message, true);
+  }
+}
+
+// Give somebody a text: shown in an element, and in the clipboard where the browser lets us.
+async function give(text, element) {
+  element.hidden = false;
+  element.textContent = text;
+  try {
     await navigator.clipboard.writeText(text);
     say("Copied.");
-  } catch (error) {
+  } catch {
     // Browsers give the clipboard to pages of secure origins alone.
-    getSelection().selectAllChildren(by("copied"));
-    say(error.problem?.detail ?? "It is selected: copy it with the keyboard.");
+    getSelection().selectAllChildren(element);
+    say("It is selected: copy it with the keyboard.");
   }
 }
 

@@ -47,6 +47,11 @@ export const urls = async (source, steps, signal) =>
 
 export const markup = async (what) => (await asked("/ui/markup", posted(what))).json();
 
+export const recording = async (source, signal) =>
+  (await asked("/ui/recording", { ...posted({ source }), signal })).json();
+
+export const text = async (url, signal) => (await asked(url, { signal })).text();
+
 export const json = async (url, signal) => (await asked(url, { signal })).json();
 
 export async function drop(file) {
@@ -73,14 +78,16 @@ export async function rendition(url, signal) {
   };
 }
 
-function tier(status) {
+// Which tier had an answer, from its field Cache-Status.
+export function tier(status) {
   const detail = /detail=(\w+)/.exec(status);
   if (detail) return detail[1];
   if (status.includes("collapsed")) return "shared";
   return status.includes("fwd=miss") ? "made" : "bypass";
 }
 
-const stages = (timing) =>
+// What took how many milliseconds, from the field Server-Timing.
+export const stages = (timing) =>
   timing
     .split(",")
     .map((part) => /^\s*(\w+);dur=([\d.]+)/.exec(part))

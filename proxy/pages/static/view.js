@@ -11,6 +11,8 @@ const TIERS = {
   bypass: "not cached",
 };
 
+const TEXT = /json$|mpegurl$|dash\+xml$|^text\//;
+
 let drawn = "";
 
 // Draw a blob; says whether a browser can.
@@ -29,6 +31,16 @@ async function draw(blob) {
   return true;
 }
 
+let played = "";
+
+// Put a film or a sound into its element, or nothing.
+function play(blob) {
+  if (played) URL.revokeObjectURL(played);
+  played = blob ? URL.createObjectURL(blob) : "";
+  if (played) by("clip").src = played;
+  else by("clip").removeAttribute("src");
+}
+
 export function setSlider(share) {
   by("slider").value = share;
   by("frame").style.setProperty("--at", `${share}%`);
@@ -38,13 +50,17 @@ export function setSlider(share) {
 export async function showResult(result, urls, again) {
   by("problem").hidden = true;
   by("note").textContent = "";
-  const isText = result.type.endsWith("json");
+  const isText = TEXT.test(result.type);
+  const isPlayed = /^(video|audio)\//.test(result.type);
   by("told").hidden = !isText;
-  by("stage").hidden = isText;
+  by("clip").hidden = !isPlayed;
+  by("stage").hidden = isText || isPlayed;
   if (isText) {
-    by("told").textContent = JSON.stringify(JSON.parse(await result.blob.text()), null, 1);
-    return { width: 0, height: 0 };
+    const text = await result.blob.text();
+    by("told").textContent = result.type.endsWith("json") ? JSON.stringify(JSON.parse(text), null, 1) : text;
   }
+  play(isPlayed ? result.blob : null);
+  if (isText || isPlayed) return { width: 0, height: 0 };
   if (!(await draw(result.blob)) && urls.drawable) {
     by("note").textContent = `browsers do not show ${SHOWN[result.type] ?? result.type}: drawn as PNG`;
     await draw((await again(urls.drawable)).blob);
@@ -129,7 +145,7 @@ export function showExplained(explained) {
 
 // Show a refusal as it came; `fix` is offered where it suggests something, and says whether it can be done.
 export function showProblem(problem, url, fix) {
-  for (const id of ["stage", "told", "facts", "explain"]) by(id).hidden = true;
+  for (const id of ["stage", "told", "clip", "facts", "explain"]) by(id).hidden = true;
   by("problem").hidden = false;
   const parts = [make("h3", {}, problem.title ?? "It did not work", problem.status ? make("small", {}, ` ${problem.status} ${problem.code}`) : null), make("p", {}, problem.detail ?? "")];
   if (problem.suggestion && fix) {

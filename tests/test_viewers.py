@@ -1,0 +1,104 @@
+"""Streams as their players see them: hls.js and dash.js in a real browser, on films in a folder and in a bucket.
+
+Nothing is missing where a film was played to its end and what is buffered then is one range.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from docs.browsing import chromium
+from tests import clips, films
+from tests.seaweed import Seaweed
+from tests.serving import Server, serving
+from tests.test_served_from_elsewhere import bucket, put
+from tests.viewing import Seen, view
+
+PLAYERS = pytest.mark.parametrize("player", ["hls", "dash"])
+PLACES = pytest.mark.parametrize("place", ["", "bucket/"], ids=["folder", "bucket"])
+FIRST = {"hls": "master.m3u8", "dash": "manifest.mpd"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, seaweed_server: Seaweed) -> Iterator[Server]:
+    folder, prefix = tmp_path_factory.mktemp("films"), seaweed_server.fresh()
+    films.film(folder)
+    clips.film(folder / "old.avi", size=(160, 90), seconds=6, codec="mpeg4", options={})
+    for name in ("switched.mp4", "sought.mp4"):
+        (folder / name).write_bytes((folder / "film.mp4").read_bytes())
+    put(seaweed_server, prefix, {path.name: path.read_bytes() for path in sorted(folder.iterdir())})
+    mounts = {"": str(folder), "bucket": bucket(seaweed_server, prefix)}
+    with serving(None, tmp_path_factory.mktemp("server"), mounts=mounts, ladders=films.LADDERS) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(server: Server) -> Iterator[Browser]:
+    # It has the thread's event loop from here on, which the server's bucket is filled by.
+    with sync_playwright() as playwright:
+        running = chromium(playwright)
+        yield running
+        running.close()
+
+
+def stream(player: str, source: str) -> str:
+    return f"/f_{player}/{source}/~{FIRST[player]}"
+
+
+def segments(seen: Seen, rung: str) -> list[str]:
+    """The Cache-Status of what was loaded of a rung."""
+    return [tier for _, path, tier in seen.answers if f"/{rung}/" in path and path.endswith(".m4s")]
+
+
+@PLACES
+@pytest.mark.parametrize("rung", ["src", "90"])
+def test_a_stream_is_played_to_its_end_cold_by_one_player_and_warm_by_the_other(
+    browser: Browser, server: Server, place: str, rung: str
+) -> None:
+    cold = view(browser, server.port, "hls", stream("hls", f"{place}film.mp4"), rung)
+    cold.check(films.SECONDS)
+    assert sorted(cold.names) == ["90", "src"]
+    assert set(cold.rungs) == {rung}
+    assert any("fwd=miss" in tier for tier in segments(cold, rung))
+    warm = view(browser, server.port, "dash", stream("dash", f"{place}film.mp4"), rung)
+    warm.check(films.SECONDS)
+    # The very segments that the other player had.
+    found = segments(warm, rung)
+    assert found
+    assert not any("fwd=miss" in tier for tier in found)
+
+
+@PLAYERS
+def test_rungs_are_switched_in_the_middle(browser: Browser, server: Server, player: str) -> None:
+    acts = [(2.0, "choose", "src"), (6.0, "choose", "90")]
+    seen = view(browser, server.port, player, stream(player, "switched.mp4"), "90", acts, ahead=2)
+    seen.check(films.SECONDS)
+    assert {"90", "src"} <= set(seen.rungs)
+
+
+@PLAYERS
+@PLACES
+def test_who_seeks_forwards_and_back_has_the_whole_film_in_the_end(
+    browser: Browser, server: Server, player: str, place: str
+) -> None:
+    acts = [(0.0, "seek", 9.0), (9.5, "seek", 4.0), (4.5, "seek", 0.0)]
+    view(browser, server.port, player, stream(player, f"{place}sought.mp4"), "90", acts).check(films.SECONDS)
+
+
+@PLAYERS
+def test_a_film_that_no_browser_plays_is_played_all_the_same(browser: Browser, server: Server, player: str) -> None:
+    seen = view(browser, server.port, player, stream(player, "old.avi"))
+    seen.check(6)
+    assert "src" not in seen.names
+
+
+@PLAYERS
+def test_tracks_and_words_are_there_to_be_chosen(browser: Browser, server: Server, player: str) -> None:
+    acts = [(2.0, "speak", 1.0), (3.0, "read", 0.0)]
+    seen = view(browser, server.port, player, stream(player, "film.mp4"), acts=acts, ahead=2)
+    assert [language for language, *_ in seen.tracks["sound"]] == ["en", "de"]
+    assert [language for language, *_ in seen.tracks["words"]] == ["en"]
+    seen.check(films.SECONDS, begins=4)  # both throw away what they have of the other track
+    assert any("/a1" in path for _, path, _ in seen.answers)
+    assert any(path.endswith(".vtt") for _, path, _ in seen.answers)
