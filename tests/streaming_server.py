@@ -6,7 +6,7 @@ from proxy import __main__, machinery
 from transforms.video.recipes import RECIPES
 
 if __name__ == "__main__":
-    machinery.WORKER = (sys.executable, "-m", "tests.streaming_worker")
+    machinery.FILM_WORKER = (sys.executable, "-m", "tests.streaming_worker")
     for argument in [argument for argument in sys.argv if argument.startswith("--recipes=")]:
         sys.argv.remove(argument)
         number = int(argument.partition("=")[2])

@@ -977,7 +977,7 @@ async def test_a_worker_is_confined(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_workers_see_no_credentials_and_a_tuned_allocator(tmp_path: Path) -> None:
     jemalloc = tmp_path / "libjemalloc.so.2"
     front = {"PATH": "/bin", "LC_ALL": "C.UTF-8", "AWS_SECRET_ACCESS_KEY": "x", "DARKROOM_KEYS": "y"}
-    passed = {"PATH": "/bin", "LC_ALL": "C.UTF-8", "VIPS_CONCURRENCY": "1", "OPENBLAS_NUM_THREADS": "1"}
+    passed = {"PATH": "/bin", "LC_ALL": "C.UTF-8", "VIPS_CONCURRENCY": "1", "OPENBLAS_NUM_THREADS": "1", "SVT_LOG": "1"}
     assert worker_environment(front, [jemalloc]) == passed | {"MALLOC_ARENA_MAX": "2"}
     jemalloc.touch()
     tuned = worker_environment(front, [tmp_path / "none", jemalloc])

@@ -22,6 +22,7 @@ LONGEST_INDEX: Final = 1 << 24
 """Bytes of an index that is asked for at once: that of a film of some ten hours."""
 TAIL: Final = 1 << 21
 """Bytes before the end that are asked for together: the index of a film that was not prepared for the web is there."""
+_HEAD: Final = 8  # bytes of a box's size and name
 
 
 class Unreached(Exception):
@@ -107,9 +108,17 @@ class PartedFile(io.RawIOBase):
     def _foresee(self, there: int) -> None:
         """Ask for the index of a film as soon as its first bytes tell where that is: all of it will be read."""
         place = index_place(os.pread(self._descriptor, there, 0), self._reach.size)
-        if place and there < place[0] + place[1] and place[1] <= LONGEST_INDEX:
-            start = max(place[0], there)
-            self._reach.need(start, place[0] + place[1] - start)
+        if place is None:
+            return
+        start, length = place
+        if start + _HEAD > there and length > TAIL:
+            # It is only where one is likely to be, and may be small with something else behind it.
+            self._reach.need(start, STEP)
+            head = os.pread(self._descriptor, _HEAD, start)
+            length = min(int.from_bytes(head[:4]), length) if head[4:] == b"moov" else 0
+            there = start + STEP
+        if there < start + length and length <= LONGEST_INDEX:
+            self._reach.need(max(start, there), start + length - max(start, there))
 
     def _window(self, position: int, wanted: int) -> int:
         """How many bytes to ask for."""
