@@ -265,6 +265,10 @@ def test_a_preview_joins_parts_of_the_film(source: Path, tmp_path: Path) -> None
     assert len(heard(made.finished)) == RATE
 
 
+def test_an_excerpt_that_reaches_beyond_the_film_ends_with_it(source: Path, tmp_path: Path) -> None:
+    assert numbers(make(source, "f_mp4,so_1.5,eo_9", tmp_path).finished) == list(range(45, 60))
+
+
 def test_what_is_copied_begins_at_the_keyframe_before(source: Path, tmp_path: Path) -> None:
     made = make(source, "f_mp4,vc_copy,so_0.9,ac_flac", tmp_path)
     assert numbers(made.finished) == list(range(15, 60)), "keyframes are 15 frames apart"

@@ -16,7 +16,7 @@ from av.stream import Discard, Disposition
 from transforms.audio.excerpt import Excerpt
 from transforms.containers import demuxed
 from transforms.errors import DamagedOriginal, NoSuchMoment, NoSuchStream, TooLong, UnsupportedFormat
-from transforms.video.header import picture_of
+from transforms.video.beginning import beginning
 
 Block: TypeAlias = "np.ndarray[Any, np.dtype[np.float32]]"
 """Two rows, left and right, of samples from -1 to 1; louder ones may be beyond."""
@@ -71,7 +71,7 @@ def _placed(container: InputContainer, stream: AudioStream, start: float, rate: 
     for other in container.streams:
         if other is not stream:
             other.discard = Discard.all
-    begin, base = _begin(container, stream), stream.time_base or Fraction(1, rate)
+    begin, base = beginning(container), stream.time_base or Fraction(1, rate)
     first = round(start * rate)
     # Where an index leads too far, it is looked for further in front, and at last from the beginning.
     for back in (_WARMING, 10 * _WARMING, None):
@@ -119,17 +119,6 @@ def _decoded(container: InputContainer, stream: AudioStream) -> Iterator[AudioFr
             continue
         whole += 1
         yield from frames
-
-
-def _begin(container: InputContainer, stream: AudioStream) -> Fraction:
-    """Where the film or the sound begins, in seconds of its own clock."""
-    film = picture_of(container)
-    starts = [
-        one.start_time * one.time_base
-        for one in (stream, film)
-        if one is not None and one.start_time is not None and one.time_base is not None
-    ]
-    return min(starts, default=Fraction(0))
 
 
 class _Stereo:
@@ -229,6 +218,12 @@ def samples_of(frame: AudioFrame) -> Block:
 _SILENCE: Final = 1 << 16  # samples in a block of it
 
 
+def silence(samples: int) -> Iterator[Block]:
+    """So many samples that are not heard, 0 or less being none."""
+    for done in range(0, samples, _SILENCE):
+        yield np.zeros((2, min(_SILENCE, samples - done)), np.float32)
+
+
 def _cut(found: Iterator[tuple[int, Block]], part: Excerpt, rate: int, longest: float) -> Iterator[Block]:
     """Just the samples of a part: what came twice left out, what is missing silent."""
     place = first = round(part.start * rate)
@@ -242,8 +237,7 @@ def _cut(found: Iterator[tuple[int, Block]], part: Excerpt, rate: int, longest: 
             continue
         if stop > most:
             raise TooLong(f"the original's sound goes on after {longest:g} seconds; longer ones are not read")
-        for silent in range(place, start, _SILENCE):
-            yield np.zeros((2, min(_SILENCE, start - silent)), np.float32)
+        yield from silence(start - place)
         place = max(place, start)
         yield block[:, place - start : stop - start]
         place, some = stop, True

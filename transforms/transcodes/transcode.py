@@ -27,11 +27,11 @@ from transforms.transcodes.canvas import Focus
 from transforms.transcodes.codecs import AUDIO, VIDEO, options
 from transforms.transcodes.copying import Copied, pictures_copied, sound_copied
 from transforms.transcodes.excerpts import Excerpt
-from transforms.transcodes.moments import heard_in, only
+from transforms.transcodes.moments import only
 from transforms.transcodes.outputs import Outputs, outputs
 from transforms.transcodes.recipe import Recipe, recipe
 from transforms.transcodes.shots import HDR, PIXELS, shots
-from transforms.transcodes.soundtrack import loud, portions, samples
+from transforms.transcodes.soundtrack import heard_in, loud, portions, samples
 from transforms.video.header import picture_of
 
 _TOLD_EVERY: Final = 0.25
@@ -190,7 +190,7 @@ def _sounds(
     target = out.encoded(row.encoder, rate, row.options, layout="stereo")
     if row.bit_rate:
         target.codec_context.bit_rate = row.bit_rate
-    blocks = chain.from_iterable(samples(container, stream, part, rate, longest) for part in parts)
+    blocks = samples(container, stream, parts, rate, longest)
     shaped = faded(multiplied(blocks, by), round(saving.fade_in * rate), round(saving.fade_out * rate))
     return _encoded_sounds(target, shaped, rate)
 
