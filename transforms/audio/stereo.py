@@ -14,7 +14,7 @@ from av.filter import Graph
 from av.stream import Discard, Disposition
 
 from transforms.audio.excerpt import Excerpt
-from transforms.containers import demuxed
+from transforms.containers import decoded, demuxed
 from transforms.errors import DamagedOriginal, NoSuchMoment, NoSuchStream, TooLong, UnsupportedFormat
 from transforms.video.beginning import beginning
 
@@ -30,7 +30,6 @@ _SLACK: Final = Fraction(1, 10)
 _RATES: Final = (1_000, 768_000)
 _LOUDEST: Final = 16.0  # times full scale
 _CHANNELS: Final = 32
-_DAMAGED_FROM, _DAMAGED_SHARE = 4, 10  # packets: so many and a tenth
 
 
 def sound_of(container: InputContainer) -> AudioStream:
@@ -95,7 +94,7 @@ def _continued(
 ) -> Iterator[tuple[int, Block]]:
     """Decoded blocks by the number of their first sample: counted, as long as timestamps agree."""
     shape, place = _Stereo(rate), None
-    for frame in _decoded(container, stream):
+    for frame in decoded(demuxed(container, stream)):
         if not frame.samples:
             continue
         said = round((frame.pts * (frame.time_base or base) - begin) * rate) if frame.pts is not None else None
@@ -104,21 +103,6 @@ def _continued(
         block = shape.of(frame)
         yield place, block
         place += block.shape[1]
-
-
-def _decoded(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
-    """Frames of a sound; a packet that is damaged is a hole, as it is for players, unless many are."""
-    whole, damaged = 0, 0
-    for packet in demuxed(container, stream):
-        try:
-            frames = packet.decode()
-        except av.error.InvalidDataError:
-            damaged += 1
-            if damaged > _DAMAGED_FROM + whole // _DAMAGED_SHARE:
-                raise
-            continue
-        whole += 1
-        yield from frames
 
 
 class _Stereo:

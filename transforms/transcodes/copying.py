@@ -9,6 +9,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from transforms.containers import demuxed
 from transforms.errors import DamagedOriginal, NotSupported
 from transforms.formats import FORMATS
 from transforms.transcodes.codecs import CONTAINERS
@@ -81,7 +82,7 @@ def _check(option: str, stream: Any, kind: str, form: str, takes: tuple[str, ...
 
 def _timed(container: InputContainer, stream: VideoStream | AudioStream) -> Iterator[Any]:
     """Packets that say when they are shown and decoded; each that does not is one too many to guess."""
-    for packet in container.demux(stream):
+    for packet in demuxed(container, stream):
         if packet.size and packet.pts is not None:
             if packet.dts is None:
                 packet.dts = packet.pts

@@ -6,16 +6,15 @@ from typing import Final
 
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.error import InvalidDataError
 from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from transforms.containers import decoded, demuxed
 from transforms.video.beginning import beginning
 
 _FURTHER_BACK: Final = (Fraction(0), Fraction(1, 2), Fraction(2), Fraction(8))
 """Seconds by which a search begins earlier, one after the other; then from the very beginning."""
-_DAMAGED_FROM, _DAMAGED_SHARE = 4, 10  # packets that are let pass, as players do: so many and a tenth
 
 
 def only(container: InputContainer, stream: VideoStream | AudioStream) -> None:
@@ -49,22 +48,12 @@ def pictures(container: InputContainer, stream: VideoStream, start: Fraction) ->
 def _timed(
     container: InputContainer, stream: VideoStream, zero: Fraction
 ) -> Generator[tuple[Fraction, VideoFrame], None, None]:
-    """Decoded frames; one without a time comes right behind the one before it. Of damaged ones a few are left out."""
+    """Decoded frames; one without a time comes right behind the one before it."""
     base, follows = stream.time_base or Fraction(1, 1_000_000), Fraction(0)
-    whole = damaged = 0
-    for packet in container.demux(stream):
-        try:
-            frames = packet.decode()
-        except InvalidDataError:
-            damaged += 1
-            if damaged > _DAMAGED_FROM + whole // _DAMAGED_SHARE:
-                raise
-            continue
-        whole += 1
-        for frame in frames:
-            time = follows if frame.pts is None else frame.pts * (frame.time_base or base) - zero
-            follows = time + lasting(frame, stream)
-            yield time, frame
+    for frame in decoded(demuxed(container, stream)):
+        time = follows if frame.pts is None else frame.pts * (frame.time_base or base) - zero
+        follows = time + lasting(frame, stream)
+        yield time, frame
 
 
 def lasting(frame: VideoFrame, stream: VideoStream) -> Fraction:
