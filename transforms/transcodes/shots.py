@@ -71,7 +71,7 @@ class Chain:
             yield pulled
 
 
-class Darkroom:
+class Shaping:
     """Makes of a decoded frame what the result shows of it."""
 
     def __init__(self, canvas: Canvas) -> None:
@@ -81,7 +81,7 @@ class Darkroom:
         self._after = Chain(*canvas.filters) if canvas.filters else None
         self._cuts: dict[tuple[int, int], Chain] = {}
 
-    def develop(self, frame: VideoFrame) -> VideoFrame:
+    def shaped(self, frame: VideoFrame) -> VideoFrame:
         base = frame.time_base or Fraction(1, 25)
         window, (width, height) = self._canvas.window, self._canvas.scaled
         if window != WHOLE:
@@ -108,14 +108,14 @@ def shots(
     Each place has the last frame that has begun by half a place later. The last one stays until it ends, and there are
     `most` places at most. Raises DamagedOriginal where there is not one frame.
     """
-    room = Darkroom(canvas)
+    shaping = Shaping(canvas)
     if part.end is not None:
         most = min(most, max(1, round((part.end - part.start) * rate)))
     place, held, made, ends = 0, None, None, part.start
     for time, frame in _whole(pictures(container, stream, part.start)):
         late = (time - part.start) * rate - Fraction(1, 2)
         while place < late and place < most:
-            made = made or room.develop(held or frame)
+            made = made or shaping.shaped(held or frame)
             yield made
             place += 1
         if place >= most:
@@ -123,7 +123,7 @@ def shots(
         held, made, ends = frame, None, time + lasting(frame, stream)
     if held is None:
         raise DamagedOriginal("there is not one whole frame in this part of the film")
-    made = made or room.develop(held)
+    made = made or shaping.shaped(held)
     for _ in range(place, max(1, min(round((ends - part.start) * rate), most))):
         yield made
 
