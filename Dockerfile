@@ -1,4 +1,6 @@
 # docker build . — a server with all readers, without tests and benches. docs/operations.md says what it needs to run.
+# The image holds FFmpeg with x264 and x265 (in the wheel av), which are under GPL-2.0-or-later, linked with libraries under
+# LGPL-3.0: who passes the image on does so under GPL-3.0. Darkroom's own code is under Apache-2.0.
 
 # What the page at /ui/ plays streams with: hls.js, held against the hash in its lock.
 FROM node:20-bookworm-slim AS players
@@ -23,8 +25,8 @@ RUN pip wheel --no-deps --wheel-dir wheels . \
 
 FROM python:3.11-slim-bookworm
 LABEL org.opencontainers.image.title="Darkroom" \
-    org.opencontainers.image.description="An origin server for pictures: one original, every rendition by URL." \
-    org.opencontainers.image.licenses="Apache-2.0"
+    org.opencontainers.image.description="An origin server for pictures, films and sounds: one original, every rendition by URL." \
+    org.opencontainers.image.licenses="Apache-2.0 AND GPL-3.0-or-later"
 # Security fixes of a release keep its version's name, so versions are those of the base image's day.
 # hadolint ignore=DL3008
 RUN apt-get update \

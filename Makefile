@@ -1,4 +1,4 @@
-# `make run` serves sample pictures; `make test` checks everything. Both prepare what they need.
+# `make run` serves samples; `make test` checks everything. Both prepare what they need.
 PYTHON ?= python3
 BIN := .venv/bin
 PORT ?= 8300

@@ -1,13 +1,19 @@
-"""What `darkroom serve` says first: where it is, who may ask, and three URLs to try."""
+"""What `darkroom serve` says first: where it is, who may ask, and a few URLs to try."""
 
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import cycle, islice
 from pathlib import Path
 
 from proxy.settings import Settings
 from signing import Address, Signer
-from transforms.formats import by_extension
+from transforms.formats import Medium, by_extension
 
-TRIES = ("w_600", "c_fill,g_auto,h_400,w_400/e_blur:200,f_webp,r_max", "f_json")
+TRIES: Mapping[Medium, Sequence[str]] = {
+    "picture": ("w_600", "c_fill,g_auto,h_400,w_400/e_blur:200,f_webp,r_max", "f_json"),
+    "motion": ("f_webp,so_auto,w_600", "f_hls"),
+    "sound": ("f_mp3",),
+}
+"""What is tried of originals of each kind."""
 
 
 def greeting(settings: Settings, port: int) -> str:
@@ -36,24 +42,32 @@ def _places(settings: Settings) -> str:
 
 
 def _tries(settings: Settings, base: str) -> list[str]:
-    """Three renditions of the first picture that is found."""
+    """Some renditions of what is found in the first folder that holds anything."""
     for name, mount in settings.mounts.items():
-        found = _pictures(mount.folder) if mount.folder else []
+        found = _originals(mount.folder) if mount.folder else []
         if found:
-            keys = [found[number % len(found)] for number in range(len(TRIES))]
-            sources = [f"{name}/{key}" if name else key for key in keys]
-            if settings.keys:
-                signer = Signer(settings.keys[0].secret.get_secret_value(), base)
-                return [signer.url(source, *steps.split("/")) for source, steps in zip(sources, TRIES, strict=True)]
-            return [
-                f"{base}/{Address(tuple(steps.split('/')), source).write()}"
-                for source, steps in zip(sources, TRIES, strict=True)
-            ]
+            signer = Signer(settings.keys[0].secret.get_secret_value(), base) if settings.keys else None
+            return [_url(signer, base, f"{name}/{key}" if name else key, steps) for key, steps in _asked(found)]
     return []
 
 
-def _pictures(folder: Path) -> list[str]:
-    """A few pictures of a folder, without looking through all of a large one."""
+def _url(signer: Signer | None, base: str, source: str, steps: str) -> str:
+    asked = steps.split("/")
+    return signer.url(source, *asked) if signer else f"{base}/{Address(tuple(asked), source).write()}"
+
+
+def _asked(found: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Originals, in turns, with the steps to try with each."""
+    kinds: dict[Medium, list[str]] = {}
+    for key in found:
+        if row := by_extension(key.rpartition(".")[2]):
+            kinds.setdefault(row.medium, []).append(key)
+    for medium, steps in TRIES.items():
+        yield from zip(cycle(kinds.get(medium, ())), steps, strict=False)
+
+
+def _originals(folder: Path) -> list[str]:
+    """Some originals of a folder by their names, without looking through all of a large one."""
     paths = (path for path in islice(folder.rglob("*"), 2000) if path.is_file() and by_extension(path.suffix))
     keys = sorted(path.relative_to(folder).as_posix() for path in islice(paths, 200))
-    return [key for key in keys if not any(part.startswith(".") for part in key.split("/"))][:3]
+    return [key for key in keys if not any(part.startswith(".") for part in key.split("/"))]

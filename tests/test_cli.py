@@ -15,6 +15,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from proxy.__main__ import app
+from proxy.greeting import greeting
+from proxy.settings import load
 from signing import new_secret
 from tests import pictures
 from tests.serving import Server, environment, originals, serving
@@ -163,6 +165,15 @@ def test_with_a_key_the_three_urls_are_signed(signed: Server) -> None:
     urls = greeted(signed)
     assert all("/sig_" in url for url in urls)
     assert [fetched(url)[0] for url in urls] == ["image/jpeg", "image/webp", "application/json"]
+
+
+def test_films_and_sounds_are_greeted_with_what_suits_them(tmp_path: Path) -> None:
+    for name in ("a.mp4", "b.flac", "c.jpg", "notes.txt"):
+        (tmp_path / name).touch()
+    told = greeting(load({"mounts": str(tmp_path)}, None, {}), 8300)
+    tries = [line.rpartition("8300/")[2] for line in told.splitlines()[-6:]]
+    assert tries[0] == "w_600/c.jpg"
+    assert tries[3:] == ["f_webp,so_auto,w_600/a.mp4", "f_hls/a.mp4", "f_mp3/b.flac"]
 
 
 def test_a_folder_without_pictures_is_served_as_well(tmp_path: Path) -> None:

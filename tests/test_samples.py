@@ -27,9 +27,10 @@ from tests.pictures import (
     shown,
     size_of,
 )
+from transforms.probe import probe
 from transforms.samples import SAMPLES, make_samples
 
-# Width, height, bands and format of each sample as libvips opens it.
+# Width, height, bands and format of each picture as libvips opens it.
 FACTS = {
     "cats/1.jpg": (4000, 3000, 3, "uchar"),
     "landscape.jpg": (4032, 3024, 3, "uchar"),
@@ -42,6 +43,9 @@ FACTS = {
     "flower.png": (1600, 1600, 4, "uchar"),
     "icon.svg": (512, 512, 4, "uchar"),
 }
+
+# Kind, width, height and seconds of those that are none.
+RECORDED = {"lighthouse.mp4": ("mp4", 640, 360, 6), "bells.flac": ("flac", 0, 0, 8)}
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +60,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_folder_holds_the_samples_and_nothing_unfinished(samples: Path) -> None:
     files = {str(path.relative_to(samples)) for path in samples.rglob("*") if path.is_file()}
-    assert files == set(SAMPLES) == set(FACTS)
+    assert files == set(SAMPLES) == {*FACTS, *RECORDED}
 
 
 @pytest.mark.parametrize("name", FACTS)
@@ -64,6 +68,15 @@ def test_a_sample_opens_with_the_size_and_depth_it_promises(samples: Path, name:
     image = opened(samples / name, fail_on="warning")
     assert (image.width, image.height, image.bands, image.format) == FACTS[name]
     assert image.avg() > 0
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_a_film_and_a_sound_last_as_long_as_they_promise(samples: Path, name: str) -> None:
+    header = probe(samples / name)
+    assert (header.kind, header.width, header.height) == RECORDED[name][:3]
+    assert header.seconds == pytest.approx(RECORDED[name][3], abs=0.03)
+    assert header.sound
+    assert (samples / name).stat().st_size < 2_000_000
 
 
 @pytest.mark.parametrize("name", SAMPLES)

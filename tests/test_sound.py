@@ -172,8 +172,9 @@ def test_an_excerpt_at_another_rate_lasts_as_long(make: Make) -> None:
     assert heard(made.path).shape == (2, 14_400)
 
 
-def test_an_end_behind_the_original_is_its_end(make: Make) -> None:
-    assert make(wav(tone(0.5)), "so_0.1,du_9").seconds == pytest.approx(0.4)
+@pytest.mark.parametrize("options", ["so_0.1,du_9", "so_0.1,eo_9"])
+def test_an_end_behind_the_original_is_its_end(make: Make, options: str) -> None:
+    assert make(wav(tone(0.5)), options).seconds == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize(

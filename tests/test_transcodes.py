@@ -11,12 +11,16 @@ import av
 import numpy as np
 import pytest
 
+from tests.clips import film
 from tests.counted import RATE, boxes, clicks, counted, heard, lively, pictures, shown
 from transforms.errors import ConflictingOptions, DamagedOriginal, NotSupported, Refusal, ResultTooLarge
 from transforms.limits import Limits
+from transforms.operation import Size
 from transforms.plan import Plan
 from transforms.probe import probe
 from transforms.transcodes.transcode import Film, Places, transcode
+from transforms.video.frames import film as opened_film
+from transforms.video.stills import still
 
 CORPUS = os.environ.get("DARKROOM_CORPUS")
 
@@ -249,6 +253,21 @@ def test_ten_bits_become_eight_that_browsers_show(tmp_path: Path) -> None:
         assert film.streams.video[0].format.name == "yuv420p"
 
 
+@pytest.mark.parametrize("transfer", [16, 18])
+def test_high_range_looks_as_on_a_poster(tmp_path: Path, transfer: int) -> None:
+    options = {"preset": "ultrafast", "x265-params": "log-level=none:open-gop=0"}
+    look = {"codec": "libx265", "pixels": "yuv420p10le", "options": options, "colour": (9, transfer, 9)}
+    source = film(tmp_path / "bright.mp4", seconds=1, size=(320, 180), **look)  # type: ignore[arg-type]
+    made = make(source, "c_crop,h_180,w_160,x_0,y_0,f_mp4", tmp_path).finished
+    with av.open(str(made)) as container:
+        frame = next(container.decode(video=0))
+    assert (frame.colorspace, frame.color_trc, frame.color_primaries) == (1, 1, 1)
+    result = frame.reformat(format="rgb24", src_colorspace=1, dst_color_range="JPEG").to_ndarray().astype(int)
+    with opened_film(source, "mp4", Limits()) as found:
+        poster = still(found.frame_at(Fraction(0)), Size(320, 180)).numpy().astype(int)
+    assert abs(result - poster[:, :160]).mean() < 8
+
+
 def test_fields_of_an_interlaced_film_are_woven(tmp_path: Path) -> None:
     options = {"flags": "+ilme+ildct", "x264-params": "tff=1"}
     source = counted(tmp_path / "fields.mp4", frames=20, height=96, sound=None, options=options)
@@ -263,6 +282,10 @@ def test_a_preview_joins_parts_of_the_film(source: Path, tmp_path: Path) -> None
     assert begins == [*range(begins[0], begins[0] + 15), *range(begins[15], begins[15] + 15)]
     assert (begins[0], begins[15]) in {(7, 37), (8, 38), (7, 38), (8, 37)}
     assert len(heard(made.finished)) == RATE
+
+
+def test_an_excerpt_that_reaches_beyond_the_film_ends_with_it(source: Path, tmp_path: Path) -> None:
+    assert numbers(make(source, "f_mp4,so_1.5,eo_9", tmp_path).finished) == list(range(45, 60))
 
 
 def test_what_is_copied_begins_at_the_keyframe_before(source: Path, tmp_path: Path) -> None:

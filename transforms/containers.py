@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -100,6 +100,27 @@ def demuxed(container: InputContainer, *streams: Any) -> Iterator[Any]:
         except IndexError:  # that packet is read, and the next one follows
             continue
         return
+
+
+_DAMAGED_FROM, _DAMAGED_SHARE = 4, 10  # packets: so many and a tenth
+
+
+def decoded(packets: Iterable[Any]) -> Iterator[Any]:
+    """Frames of the packets of one stream; a damaged one is a hole, as it is for players, unless many are.
+
+    Raises what FFmpeg says of damage then.
+    """
+    whole = damaged = 0
+    for packet in packets:
+        try:
+            frames = packet.decode()
+        except av.error.InvalidDataError:
+            damaged += 1
+            if damaged > _DAMAGED_FROM + whole // _DAMAGED_SHARE:
+                raise
+            continue
+        whole += 1
+        yield from frames
 
 
 _ALIASES: Final = {"mov": ("mov,mp4,m4a,3gp,3g2,mj2",), "matroska": ("matroska,webm",)}

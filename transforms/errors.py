@@ -120,7 +120,7 @@ class NoSuchStream(BadOriginal):
 
 
 class NoSuchMoment(BadOriginal):
-    """`so_` or `eo_` names a moment that the original does not have."""
+    """`so_` names a moment that the original does not have."""
 
     code = "no_such_moment"
 

@@ -18,10 +18,10 @@ from av.packet import Packet
 from av.stream import Disposition
 
 from transforms.audio.costs import MOST_BYTES
-from transforms.audio.covers import Cover, cover_of
 from transforms.audio.encoders import DEEP, ENCODERS, Encoder, Settled, settled
 from transforms.audio.excerpt import Excerpt, excerpt
 from transforms.audio.fades import faded
+from transforms.audio.kept_cover import Cover, kept_cover
 from transforms.audio.loudness import factor, measured, multiplied
 from transforms.audio.stereo import Block, blocks, framed, sound_of
 from transforms.audio.tags import as_ffmpeg, chapter_comments, kept_chapters, kept_tags, picture_comment
@@ -81,7 +81,7 @@ def encode(path: Path, header: Header, plan: Plan, form: str, limits: Limits, sc
     begun = time.perf_counter()
     target = scratch / f"sound.{form}"
     with opened(path, header.kind, limits) as container:
-        cover = cover_of(container, limits) if saving.metadata != "none" and form in _COVERED else None
+        cover = kept_cover(container, limits) if saving.metadata != "none" and form in _COVERED else None
     with opened(path, header.kind, limits) as container:
         samples = _written(container, order, by, cover, target)
     digest, size = _digest(target)

@@ -14,9 +14,9 @@ from av.filter import Graph
 from av.stream import Discard, Disposition
 
 from transforms.audio.excerpt import Excerpt
-from transforms.containers import demuxed
+from transforms.containers import decoded, demuxed
 from transforms.errors import DamagedOriginal, NoSuchMoment, NoSuchStream, TooLong, UnsupportedFormat
-from transforms.video.header import picture_of
+from transforms.video.beginning import beginning
 
 Block: TypeAlias = "np.ndarray[Any, np.dtype[np.float32]]"
 """Two rows, left and right, of samples from -1 to 1; louder ones may be beyond."""
@@ -30,7 +30,6 @@ _SLACK: Final = Fraction(1, 10)
 _RATES: Final = (1_000, 768_000)
 _LOUDEST: Final = 16.0  # times full scale
 _CHANNELS: Final = 32
-_DAMAGED_FROM, _DAMAGED_SHARE = 4, 10  # packets: so many and a tenth
 
 
 def sound_of(container: InputContainer) -> AudioStream:
@@ -71,7 +70,7 @@ def _placed(container: InputContainer, stream: AudioStream, start: float, rate: 
     for other in container.streams:
         if other is not stream:
             other.discard = Discard.all
-    begin, base = _begin(container, stream), stream.time_base or Fraction(1, rate)
+    begin, base = beginning(container), stream.time_base or Fraction(1, rate)
     first = round(start * rate)
     # Where an index leads too far, it is looked for further in front, and at last from the beginning.
     for back in (_WARMING, 10 * _WARMING, None):
@@ -95,7 +94,7 @@ def _continued(
 ) -> Iterator[tuple[int, Block]]:
     """Decoded blocks by the number of their first sample: counted, as long as timestamps agree."""
     shape, place = _Stereo(rate), None
-    for frame in _decoded(container, stream):
+    for frame in decoded(demuxed(container, stream)):
         if not frame.samples:
             continue
         said = round((frame.pts * (frame.time_base or base) - begin) * rate) if frame.pts is not None else None
@@ -104,32 +103,6 @@ def _continued(
         block = shape.of(frame)
         yield place, block
         place += block.shape[1]
-
-
-def _decoded(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
-    """Frames of a sound; a packet that is damaged is a hole, as it is for players, unless many are."""
-    whole, damaged = 0, 0
-    for packet in demuxed(container, stream):
-        try:
-            frames = packet.decode()
-        except av.error.InvalidDataError:
-            damaged += 1
-            if damaged > _DAMAGED_FROM + whole // _DAMAGED_SHARE:
-                raise
-            continue
-        whole += 1
-        yield from frames
-
-
-def _begin(container: InputContainer, stream: AudioStream) -> Fraction:
-    """Where the film or the sound begins, in seconds of its own clock."""
-    film = picture_of(container)
-    starts = [
-        one.start_time * one.time_base
-        for one in (stream, film)
-        if one is not None and one.start_time is not None and one.time_base is not None
-    ]
-    return min(starts, default=Fraction(0))
 
 
 class _Stereo:
@@ -229,6 +202,12 @@ def samples_of(frame: AudioFrame) -> Block:
 _SILENCE: Final = 1 << 16  # samples in a block of it
 
 
+def silence(samples: int) -> Iterator[Block]:
+    """So many samples that are not heard, 0 or less being none."""
+    for done in range(0, samples, _SILENCE):
+        yield np.zeros((2, min(_SILENCE, samples - done)), np.float32)
+
+
 def _cut(found: Iterator[tuple[int, Block]], part: Excerpt, rate: int, longest: float) -> Iterator[Block]:
     """Just the samples of a part: what came twice left out, what is missing silent."""
     place = first = round(part.start * rate)
@@ -242,8 +221,7 @@ def _cut(found: Iterator[tuple[int, Block]], part: Excerpt, rate: int, longest: 
             continue
         if stop > most:
             raise TooLong(f"the original's sound goes on after {longest:g} seconds; longer ones are not read")
-        for silent in range(place, start, _SILENCE):
-            yield np.zeros((2, min(_SILENCE, start - silent)), np.float32)
+        yield from silence(start - place)
         place = max(place, start)
         yield block[:, place - start : stop - start]
         place, some = stop, True

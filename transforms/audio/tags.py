@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
-from transforms.audio.covers import Cover
 from transforms.audio.excerpt import Excerpt
+from transforms.audio.kept_cover import Cover
 from transforms.facts import clean
 
 KEPT: Final = (

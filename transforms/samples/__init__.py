@@ -1,4 +1,4 @@
-"""Sample pictures for a first look, painted by our own code: the same on every run, and nobody else's to license."""
+"""Pictures, a film and a sound for a first look, made by our own code: the same on every run, and nobody else's."""
 
 import os
 from collections.abc import Callable
@@ -8,7 +8,19 @@ from typing import Any
 
 from pyvips import GValue, Image
 
-from transforms.samples import aurora, balloons, cat, flower, graphics, landscape, paper, poster, silk
+from transforms.samples import (
+    aurora,
+    balloons,
+    bells,
+    cat,
+    flower,
+    graphics,
+    landscape,
+    lighthouse,
+    paper,
+    poster,
+    silk,
+)
 
 
 def _exif(taken: str, exposure: str, sensitivity: int, length: int, place: tuple[float, float, int]) -> dict[str, str]:
@@ -66,6 +78,7 @@ SAMPLES: dict[str, Callable[[], bytes]] = {
     "cats/1.jpg": lambda: _jpeg(cat.paint(), exif=NIGHT),
     "landscape.jpg": lambda: _jpeg(landscape.paint(), exif=EVENING),
     "portrait-exif6.jpg": _portrait,
+    "lighthouse.mp4": lighthouse.film,
     "paper.tiff": lambda: _saved(paper.paint(), ".tiff", compression="deflate", predictor="horizontal"),
     # The encoder cuts the picture by the number of threads: between machines its bytes differ, not its look.
     "aurora.avif": lambda: _saved(aurora.paint(), ".avif", Q=70, effort=1, bitdepth=10),
@@ -74,6 +87,7 @@ SAMPLES: dict[str, Callable[[], bytes]] = {
     "clock.gif": lambda: _saved(graphics.clock(), ".gif", dither=0.6, effort=5),
     "flower.png": lambda: _saved(flower.paint(), ".png"),
     "icon.svg": graphics.icon,
+    "bells.flac": bells.sound,
 }
 
 

@@ -12,22 +12,12 @@ from transforms.operation import Operation, Size
 from transforms.operations.frame import Background
 from transforms.operations.geometry import Resize, Rotate
 from transforms.plan import Plan
+from transforms.video.turns import UPRIGHT
 
 Focus = tuple[float, float]
 Box = tuple[float, float, float, float]
 WHOLE: Final[Box] = (0.0, 0.0, 1.0, 1.0)
 
-_UPRIGHT: Final[dict[int, tuple[str, ...]]] = {
-    1: (),
-    2: ("hflip",),
-    3: ("hflip", "vflip"),
-    4: ("vflip",),
-    5: ("transpose=cclock_flip",),
-    6: ("transpose=clock",),
-    7: ("transpose=clock_flip",),
-    8: ("transpose=cclock",),
-}
-"""What shows a frame upright, by its EXIF orientation."""
 _TURNS: Final[dict[str, tuple[str, ...]]] = {
     "0": (),
     "exif": (),
@@ -66,7 +56,7 @@ def canvas(plan: Plan, header: Header, focus: Focus | None = None) -> Canvas:
         window, scaled, filters = _resized(operations.pop(0), shown, focus, ground)
         size = _size(scaled, filters)
     lying = Size(scaled.height, scaled.width) if orientation in SIDEWAYS else scaled
-    chain = [*_UPRIGHT[orientation], *filters]
+    chain = [*UPRIGHT[orientation], *filters]
     for operation in operations:
         if isinstance(operation, Resize):
             inner, box, more = _resized(operation, size, focus, ground)

@@ -9,14 +9,18 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from transforms.containers import demuxed
 from transforms.errors import DamagedOriginal, NotSupported
 from transforms.formats import FORMATS
 from transforms.transcodes.codecs import CONTAINERS
 from transforms.transcodes.excerpts import Excerpt
-from transforms.transcodes.moments import origin
+from transforms.video.beginning import beginning
 
 _WITHOUT_TIMES: Final = ("avi",)
 """Containers that do not say when a frame is shown."""
+
+_PRIMING: Final = Fraction(1, 10)
+"""Seconds before the beginning of a film from which its sound is copied: decoders are primed by what nobody hears."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Copied:
 def pictures_copied(container: InputContainer, stream: VideoStream, kind: str, form: str, part: Excerpt) -> Copied:
     """A part of a film's pictures, from the keyframe before its start. Raises NotSupported and DamagedOriginal."""
     _check("vc", stream, kind, form, CONTAINERS[form].copied_video)
-    zero, base = origin(container), stream.time_base or Fraction(1, 1_000_000)
+    zero, base = beginning(container), stream.time_base or Fraction(1, 1_000_000)
     # A seek goes by the time of decoding, which may be later than that of showing.
     for back in (Fraction(0), Fraction(1, 2), Fraction(2), None):
         if part.start:
@@ -56,12 +60,11 @@ def sound_copied(
     _check("ac", stream, kind, form, CONTAINERS[form].copied_audio)
     if len(parts) > 1:
         raise NotSupported("ac_copy: parts are joined where no packet of the sound ends; name a codec", part="ac_copy")
-    (part,), zero, base = parts, origin(container), stream.time_base or Fraction(1, 1_000_000)
+    (part,), zero, base = parts, beginning(container), stream.time_base or Fraction(1, 1_000_000)
     if part.start:
         container.seek(int((max(part.start - 1, Fraction(0)) + zero) / base), stream=stream)
-    packets = (
-        packet for packet in _timed(container, stream) if packet.pts * base - zero >= part.start or not part.start
-    )
+    first = part.start or -_PRIMING
+    packets = (packet for packet in _timed(container, stream) if packet.pts * base - zero >= first)
     return Copied(part, _moved(packets, part.start + zero, part.end, zero, base))
 
 
@@ -79,7 +82,7 @@ def _check(option: str, stream: Any, kind: str, form: str, takes: tuple[str, ...
 
 def _timed(container: InputContainer, stream: VideoStream | AudioStream) -> Iterator[Any]:
     """Packets that say when they are shown and decoded; each that does not is one too many to guess."""
-    for packet in container.demux(stream):
+    for packet in demuxed(container, stream):
         if packet.size and packet.pts is not None:
             if packet.dts is None:
                 packet.dts = packet.pts

@@ -3,12 +3,12 @@
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 from av.container import InputContainer
 from av.filter import Graph
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorPrimaries, ColorTrc, VideoReformatter
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from transforms.errors import DamagedOriginal
@@ -16,12 +16,13 @@ from transforms.operation import Size
 from transforms.transcodes.canvas import WHOLE, Canvas, cropping
 from transforms.transcodes.excerpts import Excerpt
 from transforms.transcodes.moments import lasting, pictures
+from transforms.video.brightness import is_bright
+from transforms.video.dimming import Dimming
 
 PIXELS: Final = "yuv420p"
-HDR: Final = (16, 18)
-"""Transfer functions of high dynamic range (ITU-T H.273): PQ and HLG."""
 _BT709: Final = 1
 _LIMITED: Final = 1
+_SCALING: Final = "BILINEAR"
 
 
 class Chain:
@@ -31,6 +32,7 @@ class Chain:
         self._filters = filters
         self._kind: tuple[int, int, str] | None = None
         self._graph: Graph | None = None
+        self._like: VideoFrame | None = None
 
     def push(self, frame: VideoFrame | None, base: Fraction) -> Iterator[VideoFrame]:
         """What comes out for one that goes in; None is the end."""
@@ -38,7 +40,7 @@ class Chain:
             kind = frame.width, frame.height, frame.format.name
             if kind != self._kind:
                 yield from self._pull(None)
-                self._kind, self._graph = kind, self._made(frame, base)
+                self._kind, self._graph, self._like = kind, self._made(frame, base), frame
         yield from self._pull(frame)
 
     def _made(self, frame: VideoFrame, base: Fraction) -> Graph:
@@ -63,19 +65,23 @@ class Chain:
             except (BlockingIOError, EOFError):
                 return
             assert isinstance(pulled, VideoFrame)
+            if (like := self._like) is not None:  # filters forget it
+                pulled.colorspace, pulled.color_range = like.colorspace, like.color_range
+                pulled.color_trc, pulled.color_primaries = like.color_trc, like.color_primaries
             yield pulled
 
 
-class Darkroom:
+class Shaping:
     """Makes of a decoded frame what the result shows of it."""
 
     def __init__(self, canvas: Canvas) -> None:
         self._canvas = canvas
-        self._scaler = VideoReformatter()  # kept, since what it needs to bring HDR down takes it seconds to prepare
+        self._scaler: Any = VideoReformatter()
+        self._dimming: Dimming | None = None
         self._after = Chain(*canvas.filters) if canvas.filters else None
         self._cuts: dict[tuple[int, int], Chain] = {}
 
-    def develop(self, frame: VideoFrame) -> VideoFrame:
+    def shaped(self, frame: VideoFrame) -> VideoFrame:
         base = frame.time_base or Fraction(1, 25)
         window, (width, height) = self._canvas.window, self._canvas.scaled
         if window != WHOLE:
@@ -83,15 +89,13 @@ class Darkroom:
             if size not in self._cuts:
                 self._cuts = {size: Chain(cropping(window, size))}
             frame = next(self._cuts[size].push(frame, base))
-        told = {"dst_colorspace": _BT709, "dst_color_trc": ColorTrc.BT709, "dst_color_primaries": ColorPrimaries.BT709}
+        told = {}
+        if is_bright(frame.color_trc):
+            self._dimming = self._dimming or Dimming(width, height, _SCALING)
+            frame = self._dimming.dim(frame)
+            told = {"src_colorspace": _BT709, "src_color_range": "JPEG", "dst_colorspace": _BT709}
         frame = self._scaler.reformat(
-            frame,
-            width,
-            height,
-            PIXELS,
-            dst_color_range=_LIMITED,
-            interpolation="BILINEAR",
-            **(told if frame.color_trc in HDR else {}),
+            frame, width, height, PIXELS, dst_color_range=_LIMITED, interpolation=_SCALING, **told
         )
         return next(self._after.push(frame, base)) if self._after else frame
 
@@ -104,14 +108,14 @@ def shots(
     Each place has the last frame that has begun by half a place later. The last one stays until it ends, and there are
     `most` places at most. Raises DamagedOriginal where there is not one frame.
     """
-    room = Darkroom(canvas)
+    shaping = Shaping(canvas)
     if part.end is not None:
         most = min(most, max(1, round((part.end - part.start) * rate)))
     place, held, made, ends = 0, None, None, part.start
     for time, frame in _whole(pictures(container, stream, part.start)):
         late = (time - part.start) * rate - Fraction(1, 2)
         while place < late and place < most:
-            made = made or room.develop(held or frame)
+            made = made or shaping.shaped(held or frame)
             yield made
             place += 1
         if place >= most:
@@ -119,7 +123,7 @@ def shots(
         held, made, ends = frame, None, time + lasting(frame, stream)
     if held is None:
         raise DamagedOriginal("there is not one whole frame in this part of the film")
-    made = made or room.develop(held)
+    made = made or shaping.shaped(held)
     for _ in range(place, max(1, min(round((ends - part.start) * rate), most))):
         yield made
 

@@ -27,11 +27,12 @@ from transforms.transcodes.canvas import Focus
 from transforms.transcodes.codecs import AUDIO, VIDEO, options
 from transforms.transcodes.copying import Copied, pictures_copied, sound_copied
 from transforms.transcodes.excerpts import Excerpt
-from transforms.transcodes.moments import heard_in, only
+from transforms.transcodes.moments import only
 from transforms.transcodes.outputs import Outputs, outputs
 from transforms.transcodes.recipe import Recipe, recipe
-from transforms.transcodes.shots import HDR, PIXELS, shots
-from transforms.transcodes.soundtrack import loud, portions, samples
+from transforms.transcodes.shots import PIXELS, shots
+from transforms.transcodes.soundtrack import heard_in, loud, portions, samples
+from transforms.video.brightness import is_bright
 from transforms.video.header import picture_of
 
 _TOLD_EVERY: Final = 0.25
@@ -148,7 +149,7 @@ def _encoder(
     stream.width, stream.height, stream.pix_fmt = *made.size, PIXELS
     context.time_base = 1 / rate
     context.thread_count, context.thread_type = threads, "FRAME"
-    hdtv = source.color_trc in HDR or (source.colorspace == UNSAID and picture.height >= _HIGH)
+    hdtv = is_bright(source.color_trc) or (source.colorspace == UNSAID and picture.height >= _HIGH)
     told = (1, 1, 1) if hdtv else (source.colorspace, source.color_primaries, source.color_trc)
     usual = (1, 1, 1) if picture.height >= _HIGH else (6, 6, 6)
     values = tuple(one if one not in (0, UNSAID) else other for one, other in zip(told, usual, strict=True))
@@ -190,7 +191,7 @@ def _sounds(
     target = out.encoded(row.encoder, rate, row.options, layout="stereo")
     if row.bit_rate:
         target.codec_context.bit_rate = row.bit_rate
-    blocks = chain.from_iterable(samples(container, stream, part, rate, longest) for part in parts)
+    blocks = samples(container, stream, parts, rate, longest)
     shaped = faded(multiplied(blocks, by), round(saving.fade_in * rate), round(saving.fade_out * rate))
     return _encoded_sounds(target, shaped, rate)
 

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from transforms.errors import ConflictingOptions, NoSuchMoment, ResultTooLarge
 from transforms.headers import Header
 from transforms.limits import Limits
-from transforms.operation import Loading, Moment, Size, joined
+from transforms.operation import Loading, Size, joined
 from transforms.operations.timing import MomentKind
 from transforms.params import plain
 
@@ -32,40 +32,36 @@ def moves(loading: Loading) -> bool:
 
 def start_of(loading: Loading, seconds: float) -> Fraction:
     """Where it begins, of an original that lasts so many seconds; 0 means that nobody knows. Raises NoSuchMoment."""
-    return _placed("so", loading.start, seconds) if loading.start else Fraction(0)
+    if loading.start is None:
+        return Fraction(0)
+    at, whole = Fraction(loading.start.of(seconds)), Fraction(seconds)
+    if seconds and at > whole + _SLACK:
+        part, length = joined("so", MomentKind().write(loading.start)), plain(round(seconds, 3))
+        raise NoSuchMoment(
+            f"{part}: the original lasts {length} seconds", part=part, expected=f"a moment from 0 to {length} seconds"
+        )
+    return min(at, whole) if seconds else at
 
 
 def spans(loading: Loading, seconds: float) -> tuple[Span, ...]:
     """The parts of an original that a plan takes: one, or for a preview several that are spread over all of it.
 
-    Raises NoSuchMoment, and ConflictingOptions where it would end before it begins.
+    An end behind that of the original is that of the original, as `du_` may reach beyond it. Raises NoSuchMoment where
+    the start lies behind it, and ConflictingOptions where a part would end before it begins.
     """
     whole, start = Fraction(seconds), start_of(loading, seconds)
     if loading.preview:
         return _preview(*loading.preview, start, whole)
     if loading.end:
-        end = _placed("eo", loading.end, seconds)
+        end = Fraction(loading.end.of(seconds))
         if end <= start:
             part = joined("eo", MomentKind().write(loading.end))
             raise ConflictingOptions(f"{part}: it does not lie behind the start, {plain(float(start))} s", part=part)
     elif loading.duration:
         end = start + Fraction(loading.duration.of(seconds))
-        end = min(end, whole) if whole else end
     else:
         end = whole
-    return (Span(start, max(start, end)),)
-
-
-def _placed(name: str, moment: Moment, seconds: float) -> Fraction:
-    """A moment in seconds, held against the length of the original."""
-    at = Fraction(moment.of(seconds))
-    if seconds and at > Fraction(seconds) + _SLACK:
-        part = joined(name, MomentKind().write(moment))
-        length = plain(round(seconds, 3))
-        raise NoSuchMoment(
-            f"{part}: the original lasts {length} seconds", part=part, expected=f"a moment from 0 to {length} seconds"
-        )
-    return min(at, Fraction(seconds)) if seconds else at
+    return (Span(start, max(start, min(end, whole) if whole else end)),)
 
 
 def _preview(length: float, parts: int, start: Fraction, whole: Fraction) -> tuple[Span, ...]:

@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 from transforms.containers import demuxed, opened
 from transforms.errors import DamagedOriginal, NoSuchStream
 from transforms.limits import Limits
+from transforms.video.beginning import beginning
 from transforms.video.header import picture_of
 from transforms.video.interest import shows_something
 
@@ -43,7 +44,7 @@ class Film:
     def __init__(self, container: InputContainer, stream: VideoStream, limits: Limits) -> None:
         self._container, self.stream = container, stream
         self._base = stream.time_base or Fraction(1, 1000)
-        self._start = max(stream.start_time or 0, 0)
+        self._start = round(beginning(container) / self._base)
         codec = stream.codec_context
         codec.thread_type, codec.thread_count = "AUTO", _THREADS
         codec.options = {**codec.options, "max_pixels": str(round(limits.video_megapixels * 1_000_000))}

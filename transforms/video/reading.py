@@ -16,6 +16,7 @@ from transforms.errors import DamagedOriginal, NoSuchStream
 from transforms.formats import FORMATS
 from transforms.limits import Limits
 from transforms.video import keyframes, subtitles
+from transforms.video.beginning import beginning
 from transforms.video.header import picture_of, square
 from transforms.video.index import Index, Picture
 from transforms.video.rates import own_rate
@@ -34,7 +35,7 @@ def read(path: Path, kind: str, limits: Limits) -> Index:
         film = picture_of(container)
         start, picture = _picture(container, film, kind, path.stat().st_size, limits) if film else (None, None)
         if start is None:
-            start = _start_of_sound(container)
+            start = beginning(container)
         sounds = tracks.sounds(container, start)
         if picture is None and not sounds:
             raise NoSuchStream("the original has neither pictures nor sound")
@@ -160,12 +161,3 @@ def _configured(film: VideoStream) -> bool:
     if codec_of(film) == "hevc":
         return len(extra) > 23 and extra[0] == 1 and extra[22] >= 3
     return codec_of(film) != "av1" or len(extra) >= 4
-
-
-def _start_of_sound(container: InputContainer) -> Fraction:
-    starts = [
-        stream.start_time * (stream.time_base or Fraction(1))
-        for stream in container.streams.audio
-        if stream.start_time is not None
-    ]
-    return max(Fraction(0), min(starts, default=Fraction(0)))

@@ -10,7 +10,7 @@ from av.container import InputContainer
 from transforms.errors import Refusal
 from transforms.limits import Limits
 from transforms.stored import cleaned
-from transforms.video.covers import cover_of as found_in
+from transforms.video.covers import cover_of
 
 _MOST_BYTES: Final = 4_000_000
 _MEDIA_TYPES: Final = {"jpg": "image/jpeg", "png": "image/png"}
@@ -39,13 +39,13 @@ class Cover:
         return _MEDIA_TYPES[self.kind]
 
 
-def cover_of(container: InputContainer, limits: Limits) -> Cover | None:
+def kept_cover(container: InputContainer, limits: Limits) -> Cover | None:
     """The cover of a sound, without what its own file says beside the picture.
 
     None where there is none, and where it is no JPEG or PNG that is whole and within the limits: a sound is the same
     without it. Nothing is decoded. The container is to be opened anew behind this.
     """
-    if not (found := found_in(container)):
+    if not (found := cover_of(container)):
         return None
     data, header = found
     try:
