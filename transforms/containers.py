@@ -72,6 +72,8 @@ def opened(path: Path, kind: str, limits: Limits) -> Iterator[InputContainer]:
     What FFmpeg says of bytes that it cannot use is DamagedOriginal too, in the whole of the block.
     """
     demuxer = DEMUXERS[kind]
+    # A film may grow in its midst, or be larger than its container says: its decoders refuse such frames.
+    bounds = {"max_pixels": str(round(limits.video_megapixels * 1_000_000))}
     options = {**_SAFE, "format_whitelist": ",".join((demuxer, *_ALIASES.get(demuxer, ()))), **_OPTIONS.get(kind, {})}
     with (
         path.open("rb", buffering=0) as file,
@@ -81,11 +83,15 @@ def opened(path: Path, kind: str, limits: Limits) -> Iterator[InputContainer]:
             "r",
             format=demuxer,
             options=options,
+            stream_options=[bounds] * limits.streams,  # for the frames that are looked at while it is opened
             buffer_size=_READ_AT_ONCE,
             metadata_errors="replace",
         ) as container,
     ):
         limits.check_streams(len(container.streams))
+        for stream in container.streams.video:
+            if stream.codec_context:
+                stream.codec_context.options = bounds
         yield container
 
 
