@@ -78,21 +78,36 @@ def opened(path: Path, kind: str, limits: Limits) -> Iterator[InputContainer]:
     with (
         path.open("rb", buffering=0) as file,
         damage_told(kind),
-        av.open(
-            Nameless(file),
-            "r",
-            format=demuxer,
-            options=options,
-            stream_options=[bounds] * limits.streams,  # for the frames that are looked at while it is opened
-            buffer_size=_READ_AT_ONCE,
-            metadata_errors="replace",
-        ) as container,
+        _begun(file, demuxer, options, [bounds] * limits.streams) as container,
     ):
         limits.check_streams(len(container.streams))
         for stream in container.streams.video:
             if stream.codec_context:
                 stream.codec_context.options = bounds
         yield container
+
+
+def _begun(
+    file: io.RawIOBase, demuxer: str, options: dict[str, str], of_streams: list[dict[str, str]]
+) -> InputContainer:
+    """A container whose streams have options for the frames that are looked at while it is opened."""
+
+    def begin(of_streams: Any) -> InputContainer:
+        return av.open(
+            Nameless(file),
+            "r",
+            format=demuxer,
+            options=options,
+            stream_options=of_streams,
+            buffer_size=_READ_AT_ONCE,
+            metadata_errors="replace",
+        )
+
+    try:
+        return begin(of_streams)
+    except ValueError:  # it has none that are known before packets are read, if any
+        file.seek(0)
+        return begin(None)
 
 
 def demuxed(container: InputContainer, *streams: Any) -> Iterator[Any]:
