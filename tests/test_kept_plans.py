@@ -1,5 +1,6 @@
 """Plans of streams as values: kept and read again, named in URLs, and what their parts will cost."""
 
+import zlib
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import pytest
 from proxy.sources.file import FileSource
 from proxy.sources.mounts import Mounted
 from proxy.stores.result import Result
-from proxy.streaming.kept import Kept, id_of, key_by_id, key_by_source, named
+from proxy.streaming.beside import LARGEST as LARGEST_BESIDE
+from proxy.streaming.beside import REMEMBERED, TOGETHER, Sidecars, weight
+from proxy.streaming.kept import LARGEST, Kept, id_of, key_by_id, key_by_source, named
 from proxy.streaming.leaf import Leaf
 from proxy.streaming.part import Part
 from transforms.headers import Header
@@ -43,6 +46,10 @@ def test_a_plan_is_read_as_it_was_kept() -> None:
 def test_what_is_no_plan_is_none(body: bytes) -> None:
     assert Kept.read(Result({}, body)) is None
     assert Kept.read(None) is None
+
+
+def test_what_becomes_too_much_is_no_plan() -> None:
+    assert Kept.read(Result({}, zlib.compress(b" " * (LARGEST + 1)))) is None
 
 
 def test_a_purge_gives_a_plan_another_name_and_the_same_id() -> None:
@@ -98,3 +105,21 @@ def test_what_is_encoded_costs_more_the_longer_and_larger_it_is() -> None:
     assert cost(SRC, 6) < 100  # so that it may pass whoever waits for longer work
     assert cost(ENCODED, 0) < 100
     assert planning(HEADER).memory > 0
+
+
+@pytest.mark.anyio
+async def test_files_beside_a_film_are_taken_up_to_a_bound_together(tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").write_bytes(b"")
+    languages = ("aa", "bb", "cc", "dd", "ee")
+    for language in languages:
+        (tmp_path / f"film.{language}.vtt").write_bytes(b"x" * 900_000)
+    (tmp_path / "film.zz.vtt").write_bytes(b"x" * (LARGEST_BESIDE + 1))
+    sidecars, source = Sidecars(), FileSource(tmp_path)
+    found = await sidecars.of(Mounted("", source, "film.mp4"))
+    assert [file.suffix for file in found] == [".aa.vtt", ".bb.vtt"]
+    assert weight(found) <= TOGETHER
+    for number in range(40):
+        (tmp_path / f"{number}.mp4").write_bytes(b"")
+        (tmp_path / f"{number}.vtt").write_bytes(b"x" * 1_000_000)
+        await sidecars.of(Mounted("", source, f"{number}.mp4"))
+    assert sum(weight(files) for _, files in sidecars._found.values()) <= REMEMBERED

@@ -22,6 +22,9 @@ T = TypeVar("T")
 
 MARK_DIGITS = 8
 
+LARGEST = 64 << 20
+"""Bytes of a plan as JSON, with all that lies beside its film."""
+
 WORDS = ("words", "text")
 """Kinds of rungs that are subtitles, in parts or in one piece."""
 
@@ -84,7 +87,8 @@ class Kept:
             return None
         body = result.body if isinstance(result.body, bytes) else result.body.read()
         with suppress(KeyError, TypeError, ValueError, ZeroDivisionError, zlib.error):
-            facts: dict[str, Any] = json.loads(zlib.decompress(body))
+            # Others may write into a store that is shared, and a little can become very much.
+            facts: dict[str, Any] = json.loads(zlib.decompressobj().decompress(body, LARGEST))
             plan, header = StreamPlan.from_dict(facts["plan"]), Header.from_dict(facts["header"])
             return cls(plan, header, heard(facts["beside"]))
         return None

@@ -13,7 +13,7 @@ from proxy.herd import Make
 from proxy.rendition import Rendition
 from proxy.sources.mounts import Mounted
 from proxy.stores.result import Result, Store
-from proxy.streaming.beside import Sidecars, told
+from proxy.streaming.beside import Sidecars, told, weight
 from proxy.streaming.kept import Kept, key_by_id, key_by_source
 from proxy.streaming.studio import Studio
 from proxy.tags import original_tags
@@ -23,8 +23,10 @@ from transforms.video.stream_plan import StreamPlan
 
 log = structlog.get_logger(__name__)
 
-REMEMBERED = 64
-"""Plans that are held in memory; that of a film of four hours takes about a megabyte."""
+REMEMBERED = 64 << 20
+"""Bytes of plans that are held in memory, about."""
+_EACH = 1 << 20
+"""What that of a film of four hours takes, without the files that lie beside it."""
 
 Together = Callable[[str, Make], Awaitable[tuple[Result, bool]]]
 
@@ -46,7 +48,7 @@ class Plans:
         self._store, self._flights, self._together, self._studio = store, flights, together, studio
         self._sidecars = sidecars
         self._recipes, self._brake = tuple(recipes), brake or Brake()
-        self._known: LRUCache[str, Kept] = LRUCache(REMEMBERED)
+        self._known: LRUCache[str, Kept] = LRUCache(REMEMBERED, lambda kept: _EACH + weight(kept.beside))
 
     async def current(self, base: Rendition, ladder: Mapping[str, Any], recipe: int | None = None) -> Kept:
         """The plan by which an original as it is now is streamed.
