@@ -54,9 +54,7 @@ def codec_of(stream: Any) -> str:
     return "" if context is None else _CODECS.get(context.name, context.name)
 
 
-def _picture(
-    container: InputContainer, film: VideoStream, kind: str, size: int
-) -> tuple[Fraction, Picture]:
+def _picture(container: InputContainer, film: VideoStream, kind: str, size: int) -> tuple[Fraction, Picture]:
     if kind in keyframes.MATROSKA:
         container.seek(0)  # reads the list of keyframes, which lies at the end
     beginning = _beginning(container, film, kind)
