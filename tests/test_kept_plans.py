@@ -61,19 +61,26 @@ def test_a_purge_gives_a_plan_another_name_and_the_same_id() -> None:
     assert (leaf.plan, leaf.rung, leaf.place) == (after, "720", 2)
 
 
+@pytest.mark.parametrize("name", ["", "a" * 15, f"{PLAN.id}-", f"{PLAN.id}-1", f"{PLAN.id}-0123456g", f"{PLAN.id}_"])
+def test_a_plan_has_no_more_names_than_that_of_each_purge(name: str) -> None:
+    assert id_of(name) is None
+
+
 def test_whatever_decides_a_plan_is_in_its_key(tmp_path: Path) -> None:
     mounted = Mounted("", FileSource(tmp_path), "film.mp4")
     other = Mounted("", FileSource(tmp_path), "other.mp4")
     keys = [
-        key_by_source(mounted, "v", (), {"most": 2}, 1, ()),
-        key_by_source(other, "v", (), {"most": 2}, 1, ()),
-        key_by_source(mounted, "w", (), {"most": 2}, 1, ()),
-        key_by_source(mounted, "v", KEPT.beside, {"most": 2}, 1, ()),
-        key_by_source(mounted, "v", (), {"most": 3}, 1, ()),
-        key_by_source(mounted, "v", (), {"most": 2}, 2, ()),
-        key_by_source(mounted, "v", (), {"most": 2}, 1, (("source:abcd", "2"),)),
-        key_by_id(mounted, PLAN.id),
-        key_by_id(other, PLAN.id),
+        key_by_source(mounted, "v", (), ("auto", {"most": 2}), 1, ()),
+        key_by_source(other, "v", (), ("auto", {"most": 2}), 1, ()),
+        key_by_source(mounted, "w", (), ("auto", {"most": 2}), 1, ()),
+        key_by_source(mounted, "v", KEPT.beside, ("auto", {"most": 2}), 1, ()),
+        key_by_source(mounted, "v", (), ("auto", {"most": 3}), 1, ()),
+        key_by_source(mounted, "v", (), ("auto", {"most": 2}), 2, ()),
+        key_by_source(mounted, "v", (), ("auto", {"most": 2}), 1, (("source:abcd", "2"),)),
+        key_by_source(mounted, "v", (), ("full", {"most": 2}), 1, ()),
+        key_by_id(mounted, "auto", PLAN.id),
+        key_by_id(mounted, "full", PLAN.id),
+        key_by_id(other, "auto", PLAN.id),
     ]
     assert len(set(keys)) == len(keys)
 
