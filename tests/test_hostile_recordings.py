@@ -12,7 +12,7 @@ from typing import Any
 import av
 import pytest
 
-from tests import clips
+from tests import clips, tones
 from tests.test_hostile_pictures import Made, Worker
 from transforms.errors import DamagedOriginal, TooLong, TooManyPixels
 from transforms.limits import Limits
@@ -205,3 +205,16 @@ def test_what_a_sound_says_of_itself_is_told_up_to_a_bound(worker: Worker, tmp_p
     plan = planned(worker, path)
     assert all(len(rung["title"]) <= 70 and rung["language"] == "" for rung in plan["rungs"])
     assert len(str(plan)) < 50_000
+
+
+def test_a_cover_that_is_too_large_is_told_of_and_takes_nothing_from_the_sound(worker: Worker, tmp_path: Path) -> None:
+    large = bytearray(tones.cover())
+    place = large.rindex(b"\xff\xc0")
+    struct.pack_into(">HH", large, place + 5, 60_000, 60_000)
+    path = tmp_path / "covered.mp3"
+    path.write_bytes(tones.encoded("mp3", tones.tone(0.5), cover=bytes(large)))
+    facts, _ = asked(worker, path, {"do": "describe", "plan": "f_json", "format": "json"})
+    assert facts["facts"]["cover"]["width"] == 60_000
+    assert "placeholder" not in facts["facts"]
+    wave = {"do": "wave", "plan": "e_waveform,f_svg", "format": "svg"}
+    assert asked(worker, path, wave)[1].startswith(b"<svg")
