@@ -112,7 +112,7 @@ def written(folder: Path, files: Path) -> list[str]:
     sound = tones.encoded("mp3", tones.tone(0.5))
     link = b"\0-->\0\x03\0" + HTTP.encode()
     made = {
-        "session.mp4": b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+        "call.mp4": b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
         + f"m=video {PORT} RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n".encode(),
         "list.m3u8": f"#EXTM3U\n#EXTINF:1,\n{file}\n".encode(),
         "list.mp4": f"#EXTM3U\n#EXTINF:1,\n{HTTP}\n#EXT-X-ENDLIST\n".encode(),
@@ -228,7 +228,7 @@ def test_nothing_that_a_recording_names_is_opened_or_called(
     assert not kept.touched
     assert set(told["plain.mp4"]) == {200, 422}  # it has no sound
     assert set(told["words.mkv"]) == {200, 422}
-    assert {*told["session.mp4"], *told["list.mp4"], *told["parts.mp4"], *told["list.m3u8"]} <= {415}
+    assert {*told["call.mp4"], *told["list.mp4"], *told["parts.mp4"], *told["list.m3u8"]} <= {415}
 
 
 def asked(server: Server, source: str | Reply) -> Iterator[Reply]:
