@@ -111,7 +111,8 @@ def resolve(
     if header.medium == "motion" and not plan.loading.waveform:
         check_moments(plan, header, row is not None and row.animation, sizes, bounds.limits)
     bounds.limits.check_original(header, moving=row is not None and row.animation and not plan.loading.page)
-    if header.medium == "sound" and header.cover and result_of(choice.format) == "picture":
+    covered = header.medium == "sound" and not plan.loading.waveform and result_of(choice.format) == "picture"
+    if covered and header.cover:
         # A JPEG may be largest; who opens it knows what kind it is.
         bounds.limits.check_original(Header("jpg", *header.cover, bytes=0))
     # A description and a sound have no size, and a stream has many: those that are too large are left out of it.

@@ -28,6 +28,8 @@ FORGOTTEN = 900.0
 """Seconds after which a job that waits for a worker is given up where nobody has asked for it."""
 LONGEST_PAUSE = 30.0
 MOST_FAILED = 1000
+MOST_WORKS = 200
+"""Films that are made or wait for it at a time; more of them would wait for longer than anybody asks again."""
 
 Make = Callable[[Witness | None, int], Awaitable[tuple[Result, bool]]]
 """Has the work done at a rank, and told of to a witness; the result, and whether it was made for this call."""
@@ -107,6 +109,8 @@ class Transcodes:
                     expected="a shorter du_, or a smaller w_",
                 )
             work = Work(estimate, estimate > self._job_seconds, self._clock(), self._clock)
+            if len(self._works) >= MOST_WORKS:
+                raise Busy("too many films wait already to be made anew", retry_after=LONGEST_PAUSE)
             if head:  # nothing is begun for who wants nothing of it
                 return self._described(path, work, promised) if work.job else _growing(promised, b"")
             task = self._begin(key, work, make)

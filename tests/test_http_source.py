@@ -266,6 +266,18 @@ async def test_a_part_that_was_not_asked_for_is_refused(make: Make, site: Origin
         await source.read("a", version, 0, 10)
 
 
+@pytest.mark.parametrize("chunked", [True, False])
+async def test_of_a_part_no_more_is_held_than_was_asked_for(make: Make, site: Origin, chunked: bool) -> None:
+    site.scripts["/p/a"] = Script(BODY, fields=TAGGED)
+    source = make()
+    version = (await source.stat("a")).version
+    given = {**TAGGED, "Content-Range": f"bytes 0-99/{len(BODY)}"}
+    site.scripts["/p/a"] = Script(BODY * 100, 206, given, ranges=False, chunked=chunked)
+    with pytest.raises(OriginFailed, match="more of the original than it was asked for"):
+        await source.read("a", version, 0, 100)
+    assert site.sent < len(BODY) * 100
+
+
 # What is no original
 
 

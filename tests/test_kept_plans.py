@@ -1,5 +1,6 @@
 """Plans of streams as values: kept and read again, named in URLs, and what their parts will cost."""
 
+import zlib
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import pytest
 from proxy.sources.file import FileSource
 from proxy.sources.mounts import Mounted
 from proxy.stores.result import Result
-from proxy.streaming.kept import Kept, id_of, key_by_id, key_by_source, named
+from proxy.streaming.beside import LARGEST as LARGEST_BESIDE
+from proxy.streaming.beside import REMEMBERED, TOGETHER, Sidecars, weight
+from proxy.streaming.kept import LARGEST, Kept, id_of, key_by_id, key_by_source, named
 from proxy.streaming.leaf import Leaf
 from proxy.streaming.part import Part
 from transforms.headers import Header
@@ -45,6 +48,10 @@ def test_what_is_no_plan_is_none(body: bytes) -> None:
     assert Kept.read(None) is None
 
 
+def test_what_becomes_too_much_is_no_plan() -> None:
+    assert Kept.read(Result({}, zlib.compress(b" " * (LARGEST + 1)))) is None
+
+
 def test_a_purge_gives_a_plan_another_name_and_the_same_id() -> None:
     before, after = named(PLAN.id, ()), named(PLAN.id, (("source:abcd", "2"),))
     assert (before, after != before) == (PLAN.id, True)
@@ -54,19 +61,26 @@ def test_a_purge_gives_a_plan_another_name_and_the_same_id() -> None:
     assert (leaf.plan, leaf.rung, leaf.place) == (after, "720", 2)
 
 
+@pytest.mark.parametrize("name", ["", "a" * 15, f"{PLAN.id}-", f"{PLAN.id}-1", f"{PLAN.id}-0123456g", f"{PLAN.id}_"])
+def test_a_plan_has_no_more_names_than_that_of_each_purge(name: str) -> None:
+    assert id_of(name) is None
+
+
 def test_whatever_decides_a_plan_is_in_its_key(tmp_path: Path) -> None:
     mounted = Mounted("", FileSource(tmp_path), "film.mp4")
     other = Mounted("", FileSource(tmp_path), "other.mp4")
     keys = [
-        key_by_source(mounted, "v", (), {"most": 2}, 1, ()),
-        key_by_source(other, "v", (), {"most": 2}, 1, ()),
-        key_by_source(mounted, "w", (), {"most": 2}, 1, ()),
-        key_by_source(mounted, "v", KEPT.beside, {"most": 2}, 1, ()),
-        key_by_source(mounted, "v", (), {"most": 3}, 1, ()),
-        key_by_source(mounted, "v", (), {"most": 2}, 2, ()),
-        key_by_source(mounted, "v", (), {"most": 2}, 1, (("source:abcd", "2"),)),
-        key_by_id(mounted, PLAN.id),
-        key_by_id(other, PLAN.id),
+        key_by_source(mounted, "v", (), ("auto", {"most": 2}), 1, ()),
+        key_by_source(other, "v", (), ("auto", {"most": 2}), 1, ()),
+        key_by_source(mounted, "w", (), ("auto", {"most": 2}), 1, ()),
+        key_by_source(mounted, "v", KEPT.beside, ("auto", {"most": 2}), 1, ()),
+        key_by_source(mounted, "v", (), ("auto", {"most": 3}), 1, ()),
+        key_by_source(mounted, "v", (), ("auto", {"most": 2}), 2, ()),
+        key_by_source(mounted, "v", (), ("auto", {"most": 2}), 1, (("source:abcd", "2"),)),
+        key_by_source(mounted, "v", (), ("full", {"most": 2}), 1, ()),
+        key_by_id(mounted, "auto", PLAN.id),
+        key_by_id(mounted, "full", PLAN.id),
+        key_by_id(other, "auto", PLAN.id),
     ]
     assert len(set(keys)) == len(keys)
 
@@ -98,3 +112,21 @@ def test_what_is_encoded_costs_more_the_longer_and_larger_it_is() -> None:
     assert cost(SRC, 6) < 100  # so that it may pass whoever waits for longer work
     assert cost(ENCODED, 0) < 100
     assert planning(HEADER).memory > 0
+
+
+@pytest.mark.anyio
+async def test_files_beside_a_film_are_taken_up_to_a_bound_together(tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").write_bytes(b"")
+    languages = ("aa", "bb", "cc", "dd", "ee")
+    for language in languages:
+        (tmp_path / f"film.{language}.vtt").write_bytes(b"x" * 900_000)
+    (tmp_path / "film.zz.vtt").write_bytes(b"x" * (LARGEST_BESIDE + 1))
+    sidecars, source = Sidecars(), FileSource(tmp_path)
+    found = await sidecars.of(Mounted("", source, "film.mp4"))
+    assert [file.suffix for file in found] == [".aa.vtt", ".bb.vtt"]
+    assert weight(found) <= TOGETHER
+    for number in range(40):
+        (tmp_path / f"{number}.mp4").write_bytes(b"")
+        (tmp_path / f"{number}.vtt").write_bytes(b"x" * 1_000_000)
+        await sidecars.of(Mounted("", source, f"{number}.mp4"))
+    assert sum(weight(files) for _, files in sidecars._found.values()) <= REMEMBERED

@@ -196,6 +196,18 @@ def test_a_stream_without_sound_has_no_sound(server: Server) -> None:
     assert server.ask(f"{url}/~hls/{plan_of(reply)}/a0-aac/0.m4s").status == 404
 
 
+def test_a_plan_is_had_with_its_own_ladder_alone(films: Path, tmp_path: Path) -> None:
+    step = {"side": 64, "bits": "150k"}
+    ladders = {"whole": {"steps": [step]}, "made": {"steps": [step], "remux": False}}
+    with serving(films, tmp_path, workers=1, ladders=ladders) as server:
+        plan = plan_of(server.ask("/f_hls,sp_whole/a.mp4/~master.m3u8"))
+        assert server.ask(f"/f_hls,sp_whole/a.mp4/~hls/{plan}/src/index.m3u8").status == 200
+        assert server.ask(f"/f_dash,sp_whole/a.mp4/~hls/{plan}/src/index.m3u8").status == 200
+        assert server.ask(f"/f_hls,sp_made/a.mp4/~hls/{plan}/src/index.m3u8").code == "no_such_plan"
+        for name in (f"{plan}-1", f"{plan}-zzzzzzzz", plan[:-1], f"{plan}A"):
+            assert server.ask(f"/f_hls,sp_whole/a.mp4/~hls/{name}/src/index.m3u8").code == "no_such_rendition"
+
+
 def test_ladders_presets_public_mounts_and_scopes_make_streams(films: Path, tmp_path: Path) -> None:
     keys = [{"secret": KEY, "policy": {"ladder": [200, 400]}}]
     mounts = {

@@ -17,7 +17,7 @@ from proxy.films import Witness
 from proxy.rendition import Rendition
 from proxy.stores.growing import Growing, Unfinished
 from proxy.stores.result import Result
-from proxy.transcoding import Transcodes
+from proxy.transcoding import MOST_WORKS, Transcodes
 from transforms.errors import TooLong
 from transforms.limits import Cost
 
@@ -192,3 +192,20 @@ async def test_the_end_of_the_server_ends_what_is_in_work() -> None:
     await until(lambda: studio.made)
     await films.close()
     assert "0" * 40 not in films
+
+
+async def test_no_more_than_so_many_films_wait_at_a_time() -> None:
+    films, studio = Transcodes(10, 1000, 1), Studio()
+
+    async def ask(number: int) -> Answer:
+        promised, rendition = Answer(Lifetime(60, "public")), cast(Rendition, Keyed(str(number)))
+        return await films.answer(b"/f_mp4/a.mov", False, rendition, promised, Cost(50_000, 1), studio.make)
+
+    for number in range(MOST_WORKS):
+        assert (await ask(number)).status == 202
+    with pytest.raises(Busy) as refused:
+        await ask(MOST_WORKS)
+    assert refused.value.retry_after >= 10
+    assert (await ask(0)).status == 202  # who shares in one that waits takes no place
+    assert studio.made <= MOST_WORKS
+    await films.close()

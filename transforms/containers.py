@@ -72,21 +72,42 @@ def opened(path: Path, kind: str, limits: Limits) -> Iterator[InputContainer]:
     What FFmpeg says of bytes that it cannot use is DamagedOriginal too, in the whole of the block.
     """
     demuxer = DEMUXERS[kind]
+    # A film may grow in its midst, or be larger than its container says: its decoders refuse such frames.
+    bounds = {"max_pixels": str(round(limits.video_megapixels * 1_000_000))}
     options = {**_SAFE, "format_whitelist": ",".join((demuxer, *_ALIASES.get(demuxer, ()))), **_OPTIONS.get(kind, {})}
     with (
         path.open("rb", buffering=0) as file,
         damage_told(kind),
-        av.open(
+        _begun(file, demuxer, options, [bounds] * limits.streams) as container,
+    ):
+        limits.check_streams(len(container.streams))
+        for stream in container.streams.video:
+            if stream.codec_context:
+                stream.codec_context.options = bounds
+        yield container
+
+
+def _begun(
+    file: io.RawIOBase, demuxer: str, options: dict[str, str], of_streams: list[dict[str, str]]
+) -> InputContainer:
+    """A container whose streams have options for the frames that are looked at while it is opened."""
+
+    def begin(of_streams: Any) -> InputContainer:
+        return av.open(
             Nameless(file),
             "r",
             format=demuxer,
             options=options,
+            stream_options=of_streams,
             buffer_size=_READ_AT_ONCE,
             metadata_errors="replace",
-        ) as container,
-    ):
-        limits.check_streams(len(container.streams))
-        yield container
+        )
+
+    try:
+        return begin(of_streams)
+    except ValueError:  # it has none that are known before packets are read, if any
+        file.seek(0)
+        return begin(None)
 
 
 def demuxed(container: InputContainer, *streams: Any) -> Iterator[Any]:

@@ -73,11 +73,15 @@ class Limits:
             return max(jpeg, *of_media.values())
         return jpeg if kind == "jpg" else of_media[FORMATS[kind].medium]
 
-    def _check_recording(self, header: Header) -> None:
-        film = header.medium == "motion"
+    def check_seconds(self, seconds: float, *, film: bool) -> None:
+        """Refuse a film or a sound for its length. Raises `TooLong`."""
         most, what = (self.video_seconds, "films") if film else (self.sound_seconds, "sounds")
-        if header.seconds > most:
-            raise TooLong(f"the original lasts {header.seconds:.0f} seconds; {what} of up to {most:g} are read")
+        if seconds > most:
+            raise TooLong(f"the original lasts {seconds:.0f} seconds; {what} of up to {most:g} are read")
+
+    def _check_recording(self, header: Header) -> None:
+        film, what = header.medium == "motion", "films"
+        self.check_seconds(header.seconds, film=film)
         if film:
             self._check_megapixels("a frame of the original", header.width, header.height, self.video_megapixels, what)
         if film and header.rate > self.video_rate:

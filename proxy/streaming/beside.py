@@ -21,7 +21,11 @@ LARGEST = 1 << 20
 """Bytes of one such file; two hours of talk have a tenth of that."""
 BELIEVED = 10.0
 """Seconds after which somebody looks again."""
-REMEMBERED = 200
+TOGETHER = 2 << 20
+"""Bytes of all files beside one film; those that would be more are left out."""
+REMEMBERED = 16 << 20
+"""Bytes of files, and some for each film, that are remembered."""
+_EACH = 64 << 10
 
 
 class Sidecars:
@@ -29,7 +33,9 @@ class Sidecars:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._found: LRUCache[tuple[str, str], tuple[float, tuple[Beside, ...]]] = LRUCache(REMEMBERED)
+        self._found: LRUCache[tuple[str, str], tuple[float, tuple[Beside, ...]]] = LRUCache(
+            REMEMBERED, lambda found: _EACH + weight(found[1])
+        )
 
     async def of(self, mounted: Mounted) -> tuple[Beside, ...]:
         """The files beside a film; those of before where their place does not answer.
@@ -47,6 +53,11 @@ class Sidecars:
         return found
 
 
+def weight(files: Iterable[Beside]) -> int:
+    """Bytes of such files."""
+    return sum(len(file.data) for file in files)
+
+
 def told(files: Iterable[Beside]) -> list[list[str]]:
     """Such files as JSON has them: what follows the film's name, and the bytes in base64; `heard` is the inverse."""
     return [[file.suffix, base64.b64encode(file.data).decode()] for file in files]
@@ -61,7 +72,8 @@ async def _found(mounted: Mounted) -> tuple[Beside, ...]:
     stem = mounted.key[: mounted.key.rindex(".")] if "." in mounted.key.rpartition("/")[2] else mounted.key
     names = [f"{stem}{suffix}" for suffix in await _suffixes(mounted, stem)]
     read = await asyncio.gather(*(_read(mounted, name) for name in names))
-    return tuple(Beside(name[len(stem) :], data) for name, data in zip(names, read, strict=True) if data is not None)
+    found = [Beside(name[len(stem) :], data) for name, data in zip(names, read, strict=True) if data is not None]
+    return tuple(file for place, file in enumerate(found) if weight(found[: place + 1]) <= TOGETHER)
 
 
 async def _suffixes(mounted: Mounted, stem: str) -> Iterable[str]:

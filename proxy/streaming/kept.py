@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -21,6 +22,10 @@ from transforms.video.stream_plan import Rung, StreamPlan
 T = TypeVar("T")
 
 MARK_DIGITS = 8
+_NAME = re.compile(r"([0-9a-f]{16})(?:-[0-9a-f]{8})?")
+
+LARGEST = 64 << 20
+"""Bytes of a plan as JSON, with all that lies beside its film."""
 
 WORDS = ("words", "text")
 """Kinds of rungs that are subtitles, in parts or in one piece."""
@@ -84,28 +89,29 @@ class Kept:
             return None
         body = result.body if isinstance(result.body, bytes) else result.body.read()
         with suppress(KeyError, TypeError, ValueError, ZeroDivisionError, zlib.error):
-            facts: dict[str, Any] = json.loads(zlib.decompress(body))
+            # Others may write into a store that is shared, and a little can become very much.
+            facts: dict[str, Any] = json.loads(zlib.decompressobj().decompress(body, LARGEST))
             plan, header = StreamPlan.from_dict(facts["plan"]), Header.from_dict(facts["header"])
             return cls(plan, header, heard(facts["beside"]))
         return None
 
 
-def key_by_id(mounted: Mounted, plan: str) -> str:
-    """Under which a plan is kept for those who have heard of it."""
-    return _key("darkroom.plan.1", mounted.name, mounted.key, plan)
+def key_by_id(mounted: Mounted, ladder: str, plan: str) -> str:
+    """Under which a plan is kept for those who have heard of it and may ask for its ladder, by the name of that."""
+    return _key("darkroom.plan.2", mounted.name, mounted.key, ladder, plan)
 
 
 def key_by_source(
     mounted: Mounted,
     version: str,
     beside: Iterable[Beside],
-    ladder: Mapping[str, Any],
+    ladder: tuple[str, Mapping[str, Any]],
     recipe: int,
     purges: Numbers,
 ) -> str:
     """Under which a plan is kept for those who begin; one from before a purge is not found any more."""
     files = [file.source for file in beside]
-    return _key("darkroom.plan.of.1", mounted.name, mounted.key, version, files, ladder, recipe, purges)
+    return _key("darkroom.plan.of.2", mounted.name, mounted.key, version, files, ladder, recipe, purges)
 
 
 def named(plan: str, purges: Numbers) -> str:
@@ -116,9 +122,10 @@ def named(plan: str, purges: Numbers) -> str:
     return f"{plan}-{_key('darkroom.purged.1', purges)[:MARK_DIGITS]}" if purges else plan
 
 
-def id_of(name: str) -> str:
-    """The plan's id in its name, which has no `-`."""
-    return name.partition("-")[0]
+def id_of(name: str) -> str | None:
+    """The plan's id in its name; None for what can be no name: one part is not to be had under any number of them."""
+    found = _NAME.fullmatch(name)
+    return found[1] if found else None
 
 
 def _key(*facts: object) -> str:

@@ -13,7 +13,7 @@ from proxy.herd import Make
 from proxy.rendition import Rendition
 from proxy.sources.mounts import Mounted
 from proxy.stores.result import Result, Store
-from proxy.streaming.beside import Sidecars, told
+from proxy.streaming.beside import Sidecars, told, weight
 from proxy.streaming.kept import Kept, key_by_id, key_by_source
 from proxy.streaming.studio import Studio
 from proxy.tags import original_tags
@@ -23,8 +23,10 @@ from transforms.video.stream_plan import StreamPlan
 
 log = structlog.get_logger(__name__)
 
-REMEMBERED = 64
-"""Plans that are held in memory; that of a film of four hours takes about a megabyte."""
+REMEMBERED = 64 << 20
+"""Bytes of plans that are held in memory, about."""
+_EACH = 1 << 20
+"""What that of a film of four hours takes, without the files that lie beside it."""
 
 Together = Callable[[str, Make], Awaitable[tuple[Result, bool]]]
 
@@ -46,7 +48,7 @@ class Plans:
         self._store, self._flights, self._together, self._studio = store, flights, together, studio
         self._sidecars = sidecars
         self._recipes, self._brake = tuple(recipes), brake or Brake()
-        self._known: LRUCache[str, Kept] = LRUCache(REMEMBERED)
+        self._known: LRUCache[str, Kept] = LRUCache(REMEMBERED, lambda kept: _EACH + weight(kept.beside))
 
     async def current(self, base: Rendition, ladder: Mapping[str, Any], recipe: int | None = None) -> Kept:
         """The plan by which an original as it is now is streamed.
@@ -56,7 +58,9 @@ class Plans:
         recipe = self._recipes[0] if recipe is None else recipe
         mounted = base.mounted
         beside = await self._sidecars.of(mounted) if base.header.medium == "motion" else ()
-        key = key_by_source(mounted, base.record.version, beside, ladder, recipe, base.purged)
+        key = key_by_source(
+            mounted, base.record.version, beside, (base.plan.saving.ladder, ladder), recipe, base.purged
+        )
         if known := self._known.get(key):
             return known
         kept = await asyncio.to_thread(Kept.read, await self._store.get(key))
@@ -68,11 +72,11 @@ class Plans:
             (made, _), _ = await self._flights.share(key, lambda: self._together(key, make))
             kept = await asyncio.to_thread(Kept.read, made)
             assert kept, "what was just written can be read"
-        return await self._remembered(mounted, key, kept)
+        return await self._remembered(base, key, kept)
 
-    async def named(self, mounted: Mounted, plan: str) -> Kept | None:
-        """The plan of an id, if it is kept anywhere."""
-        key = key_by_id(mounted, plan)
+    async def named(self, mounted: Mounted, ladder: str, plan: str) -> Kept | None:
+        """The plan of an id, if it is kept anywhere and was made with the ladder of this name."""
+        key = key_by_id(mounted, ladder, plan)
         if (known := self._known.get(key)) is None:
             known = await asyncio.to_thread(Kept.read, await self._store.get(key))
             if known is None or known.plan.id != plan:
@@ -91,9 +95,10 @@ class Plans:
                 return kept
         return None
 
-    async def _remembered(self, mounted: Mounted, key: str, kept: Kept) -> Kept:
+    async def _remembered(self, base: Rendition, key: str, kept: Kept) -> Kept:
         """The plan, from now on found by its id too."""
-        named = key_by_id(mounted, kept.plan.id)
+        mounted = base.mounted
+        named = key_by_id(mounted, base.plan.saving.ladder, kept.plan.id)
         if await self._store.get(named) is None:  # where it was made, or lost since
             await self._store.put(named, kept.result(), original_tags(mounted))
         # One value for both names, since what is reckoned from it is kept with it.

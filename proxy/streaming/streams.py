@@ -116,8 +116,10 @@ class Streams:
 
     async def _kept(self, wanted: Wanted, look: Look, leaf: Leaf) -> Kept:
         """The plan that a leaf speaks of, whatever the original is now: a player cannot go on by another one."""
-        plan = id_of(leaf.plan)
-        kept = await self.plans.named(wanted.mounted, plan)
+        if (plan := id_of(leaf.plan)) is None:
+            raise NoSuchRendition("no plan has such a name", part=f"hls/{leaf.plan}")
+        # Whoever has heard of a plan may not have its larger rungs by an address with another ladder.
+        kept = await self.plans.named(wanted.mounted, wanted.plan.saving.ladder, plan)
         try:
             base = await look()
         except NoSuchOriginal as missing:

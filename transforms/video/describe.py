@@ -8,6 +8,7 @@ from typing import Any, Final
 from av.container import InputContainer
 
 from transforms.containers import opened
+from transforms.errors import Refusal
 from transforms.facts import JSON, Facts, clean, known
 from transforms.formats import FORMATS
 from transforms.headers import Header
@@ -82,12 +83,21 @@ def recording(path: Path, header: Header, limits: Limits, loading: Loading, *, g
     if found:
         width, height = found[1].upright
         facts["cover"] = {"format": found[1].kind, "bytes": len(found[0]), "width": width, "height": height}
-    if header.medium == "motion" or found:
+    if header.medium == "motion" or (found and _is_small(found[1], limits)):
         with as_picture(path, header, Loading(), limits) as (shown, picture):
             target = within(Size(*picture.upright))
             small = looked_at(open_original(shown, picture, loading, limits, target, animated=False))
         facts |= {**look(small), "placeholder": placeholder(small)}
     return known(facts)
+
+
+def _is_small(cover: Header, limits: Limits) -> bool:
+    """Whether a cover can be looked at; a sound is described without the look of one that is too large."""
+    try:
+        limits.check_original(cover, moving=False)
+    except Refusal:
+        return False
+    return True
 
 
 def _file(header: Header, container: InputContainer) -> Facts:

@@ -24,7 +24,8 @@ _MATRIX: Final = struct.Struct("=9i")  # a b u, c d v, x y w: ISO/IEC 14496-12, 
 def orientation(frame: VideoFrame) -> int:
     """The EXIF orientation that a frame's display matrix stands for; 1 where it has none.
 
-    A film that is turned by another angle than a quarter is shown at the nearest one.
+    A film that is turned by another angle than a quarter is shown at the nearest one. A frame that was asked is kept by
+    what it was asked for, and so for as long as the garbage is not collected.
     """
     sides: Any = frame.side_data
     found: bytes = next((bytes(side) for side in sides if side.type == Type.DISPLAYMATRIX), b"")

@@ -12,7 +12,6 @@ from transforms.video import fragments
 from transforms.video.fitted import Fitting
 from transforms.video.grid import frames
 from transforms.video.parts import Part, Source
-from transforms.video.reading import bounded
 from transforms.video.recipes import RECIPES, Recipe
 from transforms.video.stream_plan import Rung, StreamPlan
 
@@ -34,7 +33,7 @@ def segment(source: Source, plan: StreamPlan, rung: Rung, number: int) -> Part:
     with opened(source.path, source.kind, source.limits) as container:
         if rung.stream is None or rung.stream >= len(container.streams):
             raise DamagedOriginal("the original has no such stream any more")
-        film: Any = bounded(container.streams[rung.stream], source.limits)
+        film: Any = container.streams[rung.stream]
         film.codec_context.thread_count = source.threads
         film.codec_context.thread_type = "AUTO"
         fitting = Fitting(rung.width, rung.height, recipe.scaling)

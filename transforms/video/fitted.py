@@ -30,6 +30,7 @@ class Fitting:
         # A frame that scales itself has a scaler of its own, whose threads stay for as long as there is the frame.
         self._scaler: Any = VideoReformatter()
         self._dimming: Dimming | None = None
+        self._turned: int | None = None
         self._turn: Callable[[Any], Any] | None = None
         self._known: tuple[Any, Any] | None = None
 
@@ -40,7 +41,8 @@ class Fitting:
         return self._known[1]
 
     def _fitted(self, frame: Any) -> Any:
-        turned = orientation(frame)
+        # Asked of one frame alone: it goes only when the garbage is collected next, and frames are large.
+        self._turned = turned = self._turned or orientation(frame)
         width, height = self._size[::-1] if turned in SIDEWAYS else self._size
         source = {"src_colorspace": _matrix(frame), "src_color_range": "JPEG" if _is_full(frame) else "MPEG"}
         if is_bright(frame.color_trc):

@@ -41,13 +41,12 @@ _THREADS: Final = 2
 class Film:
     """The pictures of an open film. Its moments are exact seconds from the first frame that a player shows."""
 
-    def __init__(self, container: InputContainer, stream: VideoStream, limits: Limits) -> None:
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self._container, self.stream = container, stream
         self._base = stream.time_base or Fraction(1, 1000)
         self._start = round(beginning(container) / self._base)
         codec = stream.codec_context
         codec.thread_type, codec.thread_count = "AUTO", _THREADS
-        codec.options = {**codec.options, "max_pixels": str(round(limits.video_megapixels * 1_000_000))}
 
     def frame_at(self, moment: Fraction) -> VideoFrame:
         """The frame that a decode of the whole film would show at a moment: the last one that has begun by then.
@@ -189,7 +188,7 @@ def film(path: Path, kind: str, limits: Limits) -> Iterator[Film]:
         stream = picture_of(container)
         if stream is None:
             raise NoSuchStream("the original has no pictures that move")
-        yield Film(container, stream, limits)
+        yield Film(container, stream)
 
 
 def _needed(packet: "Packet[VideoStream]", until: int) -> bool:

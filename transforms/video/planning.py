@@ -20,6 +20,8 @@ def planned(source: Source, ladder: Ladder, version: str, recipe: int = CURRENT)
     Raises NoSuchStream, DamagedOriginal and what limits raise.
     """
     index, row = read(source.path, source.kind, source.limits), RECIPES[recipe]
+    # The index may tell another length than the header, by which the original was let in.
+    source.limits.check_seconds(float(index.seconds), film=index.picture is not None)
     asked = Question(source, index, ladder, row, ())
     keys = None
     if index.picture and pictures.remuxes(asked):

@@ -33,7 +33,7 @@ def read(path: Path, kind: str, limits: Limits) -> Index:
     """The index of a film or a sound. Raises DamagedOriginal, TooManyStreams, NoSuchStream."""
     with opened(path, kind, limits) as container:
         film = picture_of(container)
-        start, picture = _picture(container, film, kind, path.stat().st_size, limits) if film else (None, None)
+        start, picture = _picture(container, film, kind, path.stat().st_size) if film else (None, None)
         if start is None:
             start = beginning(container)
         sounds = tracks.sounds(container, start)
@@ -55,18 +55,10 @@ def codec_of(stream: Any) -> str:
     return "" if context is None else _CODECS.get(context.name, context.name)
 
 
-def bounded(stream: Any, limits: Limits) -> Any:
-    """The stream with a decoder that refuses frames of more pixels than are allowed."""
-    stream.codec_context.options = {"max_pixels": str(round(limits.video_megapixels * 1_000_000))}
-    return stream
-
-
-def _picture(
-    container: InputContainer, film: VideoStream, kind: str, size: int, limits: Limits
-) -> tuple[Fraction, Picture]:
+def _picture(container: InputContainer, film: VideoStream, kind: str, size: int) -> tuple[Fraction, Picture]:
     if kind in keyframes.MATROSKA:
         container.seek(0)  # reads the list of keyframes, which lies at the end
-    beginning = _beginning(container, bounded(film, limits), kind)
+    beginning = _beginning(container, film, kind)
     first = beginning.packets[0]
     base = film.time_base or Fraction(1)
     moments = sorted({(keyframes.shown(packet) or 0) * base for packet in beginning.packets})

@@ -51,7 +51,7 @@ def sheet(path: Path, header: Header, plan: Plan, number: int, row: Format, limi
         if stream is None:
             raise NoSuchStream("the original has no pictures that move")
         exact = not plan.loading.nearest and _worthwhile(container, stream, board, len(moments), header)
-        film = Film(container, stream, limits)
+        film = Film(container, stream)
         frames = film.frames_at(moments) if exact else map(film.keyframe_at, moments)
         tiles = list(_tiles(frames, header, plan))
     size = board.size(number)

@@ -17,8 +17,9 @@ from transforms.video.index import Words
 _BACK: Final = 30  # seconds before a segment, in which a cue that is still shown in it may begin
 _BEHIND: Final = 2  # seconds that words may lie behind the pictures that they belong to
 _UNSAID: Final = Fraction(4)  # seconds of a cue that does not say how long it lasts
-_DRAWING: Final = re.compile(r"\{[^{}]*\\p[1-9][^{}]*\}")
+_DRAWING: Final = re.compile(r"\\p[1-9]")
 _OVERRIDE: Final = re.compile(r"\{[^{}]*\}")
+_LONGEST: Final = 64 * 1024  # bytes of one packet; what is shown of it is cut to far less
 _SPACES: Final = ((r"\N", "\n"), (r"\n", "\n"), (r"\h", " "))
 
 
@@ -37,7 +38,7 @@ def _timed_text(data: bytes) -> str:
 def _script(data: bytes) -> str:
     """The last of the nine fields that Matroska has of a line of ASS; drawings are no words."""
     text = data.decode("utf-8", "replace").split(",", 8)[-1]
-    if _DRAWING.search(text):
+    if any(map(_DRAWING.search, _OVERRIDE.findall(text))):
         return ""
     text = _OVERRIDE.sub("", text)
     for sign, meant in _SPACES:
@@ -92,7 +93,7 @@ def cues(container: InputContainer, number: int, start: Fraction, begin: float, 
             raise DamagedOriginal(f"a track of words has more than {MOST_CUES} cues in one place")
         shown = packet.pts * stream.time_base - start
         lasting = packet.duration * stream.time_base if packet.duration else _UNSAID
-        cue = made(round(shown * 1000), round((shown + lasting) * 1000), reader(bytes(packet)))
+        cue = made(round(shown * 1000), round((shown + lasting) * 1000), reader(bytes(packet)[:_LONGEST]))
         if cue and cue.start < end * 1000 and cue.end > begin * 1000:
             yield cue
 

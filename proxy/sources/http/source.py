@@ -153,13 +153,18 @@ class HttpSource:
         found = described(response.fields, part[2], self._clock())
         if found is None or found.version != version:
             raise _changed()
-        data = b"".join([block async for block in self._body(response, whole=False)])
-        if len(data) != part[1] - part[0] + 1:
+        expected = part[1] - part[0] + 1
+        data = b"".join([block async for block in self._body(response, expected)])
+        if len(data) != expected:
             raise OriginFailed("The origin did not send all of the original.")
         return data
 
-    async def _body(self, response: Response, whole: bool = True) -> AsyncIterator[bytes]:
-        """The bytes as they are stored there, all of them, and not too slowly. Raises OriginFailed, TimeoutError."""
+    async def _body(self, response: Response, part: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes as they are stored there, all of them, and not too slowly. Raises OriginFailed, TimeoutError.
+
+        Of a `part` so many come at most, which are held in memory: an origin may send on for ever.
+        """
+        whole = part is None
         fields, largest = response.fields, self._place.largest
         _check_encoding(response)
         if "content-length" not in fields and "transfer-encoding" not in fields:
@@ -176,6 +181,8 @@ class HttpSource:
                 largest = min(largest, self._most(head)) if len(head) >= _HEAD else largest
             if size > largest or (whole and (length(fields) or 0) > largest):
                 raise OriginFailed(f"The original has more than {largest} bytes.")
+            if part is not None and size > part:
+                raise OriginFailed("The origin sends more of the original than it was asked for.")
             yield block
             elapsed = time.monotonic() - since
             if elapsed >= patience.first_byte:
