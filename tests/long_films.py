@@ -52,7 +52,11 @@ def looped(path: Path, short: clips.Film, times: int) -> Path:
                     continue
                 shift = round(number * short.seconds / packet.time_base)
                 again: Any = av.Packet(bytes(packet))
-                again.stream, again.time_base, again.duration = tracks[packet.stream.index], packet.time_base, packet.duration
+                again.stream, again.time_base, again.duration = (
+                    tracks[packet.stream.index],
+                    packet.time_base,
+                    packet.duration,
+                )
                 again.pts, again.dts, again.is_keyframe = packet.pts + shift, packet.dts + shift, packet.is_keyframe
                 target.mux(again)
     once.unlink()

@@ -14,8 +14,8 @@ from tests.long_films import looped
 from tests.viewing import scripts
 
 SIZE, ONCE, TIMES, SPEED = (480, 270), 8, 12, 2.5
-IN_THE_MAKING = 3
-"""Parts at most that a front works on when it is killed, or that it has made and not told anybody about."""
+IN_HAND = 6
+"""Parts that a front may have in hand when it is killed: two that workers make, and four that are being written."""
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +65,14 @@ def test_whoever_has_begun_goes_on_by_the_plan_of_then(came: Survived) -> None:
         assert {path.split("/")[1] for _, path, _ in seen.answers if path.startswith("hls/")} == before
 
 
-def test_no_part_is_made_twice(came: Survived) -> None:
-    assert came.again == 0
-    assert came.kept - IN_THE_MAKING <= came.made <= came.kept + IN_THE_MAKING
+def test_no_part_is_made_twice_but_what_a_front_had_in_hand_when_it_was_killed(came: Survived) -> None:
+    assert came.kept > 0
+    assert came.again <= IN_HAND
+    assert came.made <= came.kept + IN_HAND
 
 
-def test_no_more_is_read_than_is_needed(came: Survived) -> None:
-    assert came.read <= 1.2 * came.needed
+def test_what_was_read_of_the_film_outlives_the_front_and_its_release(came: Survived) -> None:
+    # The front that nginx asks for the film has read it once in three lives, and who stands in for it what it needs.
+    first, second, third = sorted(came.read, reverse=True)
+    assert first <= 1.2 * came.needed
+    assert second + third <= came.needed

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from bench.load import Answer, Http
 from bench.trials.bystanders import ERRORS
 
+AGAIN = 2
+"""How often a viewer asks again for what has broken off."""
+
 
 @dataclass(frozen=True)
 class Watching:
@@ -35,14 +38,12 @@ class Got:
     """What one viewer got for one question; status 0 is a connection that broke."""
 
     viewer: int
-    at: float
     status: int
     plan: str
     rung: str
     part: str
     """Empty for what is no part."""
     digest: str
-    bytes: int
     seconds: float
     late: bool
     """Whether the URL had expired by then."""
@@ -82,13 +83,18 @@ class Audience:
 
     @property
     def parts(self) -> list[Got]:
-        """Answers to questions for parts."""
-        return [one for one in self.got if one.part]
+        """Parts that came."""
+        return [one for one in self.got if one.part and one.status == 200]
+
+    @property
+    def broken(self) -> list[Got]:
+        """Answers that broke off in their middle, as those do that come from a front while it dies."""
+        return [one for one in self.got if not one.status]
 
     @property
     def failed(self) -> list[Got]:
-        """Answers that are none."""
-        return [one for one in self.got if one.status != 200]
+        """Answers that no player could use."""
+        return [one for one in self.got if one.status not in (0, 200)]
 
     @property
     def plans(self) -> dict[int, set[str]]:
@@ -103,8 +109,7 @@ class Audience:
         """Digests of what came for each part."""
         found: dict[tuple[str, str, str], set[str]] = defaultdict(set)
         for one in self.parts:
-            if one.status == 200:
-                found[one.plan, one.rung, one.part].add(one.digest)
+            found[one.plan, one.rung, one.part].add(one.digest)
         return dict(found)
 
     def _run(self) -> None:
@@ -126,18 +131,21 @@ class Audience:
         async def ask(leaf: str) -> Answer:
             nonlocal connection
             _, plan, rung, file = leaf.split("/") if leaf.startswith("~hls/") else ("", "", "", "")
-            part, asked = "" if file.endswith(".m3u8") else file, time.monotonic()
-            try:
-                answer = await connection.ask(f"{url}/{leaf}")
-            except ERRORS:
-                connection.close()
-                connection, answer = await Http.open(self._port), Answer(0, {}, b"", 0.0)
-            took, digest = time.monotonic() - asked, hashlib.sha256(answer.body).hexdigest()
-            late = time.time() > until
-            self.got.append(
-                Got(number, asked, answer.status, plan, rung, part, digest, len(answer.body), took, late)
-            )
-            return answer
+            part = "" if file.endswith(".m3u8") else file
+            # What breaks off is asked for again, as players do.
+            for _ in range(AGAIN + 1):
+                asked = time.monotonic()
+                try:
+                    answer = await connection.ask(f"{url}/{leaf}")
+                except ERRORS:
+                    connection.close()
+                    connection, answer = await Http.open(self._port), Answer(0, {}, b"", 0.0)
+                took, digest = time.monotonic() - asked, hashlib.sha256(answer.body).hexdigest()
+                late = time.time() > until
+                self.got.append(Got(number, answer.status, plan, rung, part, digest, took, late))
+                if answer.status:
+                    return answer
+            raise ConnectionError(f"{leaf} broke off again and again")
 
         try:
             folders = re.findall(r"~?(hls/[^\s\"]+?)/index\.m3u8", (await ask("~master.m3u8")).body.decode())
@@ -151,10 +159,11 @@ class Audience:
                 await ask(f"{rung}/init.mp4")
             begun, shown = time.monotonic(), 0.0
             for place, length in enumerate(lengths):
-                await asyncio.sleep(max(0.0, begun + (shown - self._ahead) / self._speed / viewer.hurry - time.monotonic()))
+                await asyncio.sleep(
+                    max(0.0, begun + (shown - self._ahead) / self._speed / viewer.hurry - time.monotonic())
+                )
                 for rung in (pictures, sound):
                     await ask(f"{rung}/{place}.m4s")
                 shown += length
         finally:
             connection.close()
-

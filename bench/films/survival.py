@@ -25,8 +25,8 @@ NEXT = f"""import dataclasses
 
 RECIPES = MappingProxyType({{**RECIPES, 2: dataclasses.replace(RECIPES[1], crf=24)}})
 {CURRENT}"""
-KILLED, BACK, RELEASED, REPLACED = 0.12, 0.22, 0.3, 0.5
-"""When it happens at the earliest, as a share of the film."""
+KILLED, BACK, RELEASED, REPLACED = 5.0, 9.0, 13.0, 20.0
+"""When it happens at the earliest, in seconds for which the film has played."""
 FIRST = {"hls": "master.m3u8", "dash": "manifest.mpd"}
 AHEAD = 4.0
 """Seconds of the clock on the wall for which players have something at hand."""
@@ -49,10 +49,15 @@ class Survived:
     """Different parts that there are in the bucket of results."""
     again: int
     """Times that a part was written there which was there already."""
-    read: int
-    """Bytes of the films that fronts have read."""
+    read: list[int]
+    """Bytes of the films that each front has read, in all its lives."""
     needed: int
     """Bytes that these films have, each of which was needed."""
+
+    @property
+    def ratio(self) -> float:
+        """How many times what was needed was read."""
+        return sum(self.read) / self.needed
 
     def said(self) -> str:
         """All of it in a few words."""
@@ -61,11 +66,12 @@ class Survived:
             f"{sum(seen.ended and len(seen.ranges) == 1 for seen in self.seen)} of {len(self.seen)} players to the end "
             f"in one range, {sum(len(seen.fatal) for seen in self.seen)} fatal errors, they stood still "
             f"{sum(seen.waits for seen in self.seen)} times; {len(parts)} parts to other viewers, "
-            f"{sum(one.late for one in parts)} after their URL had expired, {len(self.audience.failed)} failed, "
+            f"{sum(one.late for one in parts)} after their URL had expired, {len(self.audience.failed)} failed, {len(self.audience.broken)} broke off and were asked for again, "
             f"{sum(len(bodies) > 1 for bodies in self.audience.bodies.values())} of "
             f"{len(self.audience.bodies)} with different bytes, the slowest after "
             f"{max(one.seconds for one in parts):.1f} s; {self.made} parts made, {self.kept} different ones, "
-            f"{self.again} written twice; {self.read / self.needed:.2f} times the bytes of the films read"
+            f"{self.again} written twice; {self.ratio:.2f} times the bytes of the films were read, by front "
+            f"{', '.join(f'{read / self.needed:.2f}' for read in sorted(self.read, reverse=True))}"
         )
 
 
@@ -82,8 +88,9 @@ class Drama:
     speed: float
     say: Callable[[str], None]
     made: float = 0.0
-    read: float = 0.0
-    """What fronts had counted that have ended."""
+    """Parts that were made by fronts that have ended."""
+    ended: dict[int, float] = field(default_factory=dict)
+    """Bytes that fronts have read before they ended."""
     plans: list[str] = field(default_factory=list)
 
     def signed(self, expires: int, kind: str = "hls") -> str:
@@ -97,8 +104,8 @@ class Drama:
     def happen(self, audience: Audience, page: Any) -> None:
         """Let it happen at its moments of the film that plays in the page."""
 
-        def until(share: float) -> None:
-            page.wait_for_function(f"document.querySelector('video').currentTime > {share * self.seconds}")
+        def until(played: float) -> None:
+            page.wait_for_function(f"document.querySelector('video').currentTime > {played * self.speed}")
 
         self.plans.append(self._plan())
         until(KILLED)
@@ -126,8 +133,13 @@ class Drama:
 
     def _ends(self, number: int) -> None:
         port = self.fleet.ports[number]
-        self.read += metric(port, "darkroom_fetched_bytes_total")
+        self.ended[number] = self.ended.get(number, 0.0) + metric(port, "darkroom_fetched_bytes_total")
         self.made += metric(port, "darkroom_parts_total")
+
+    def read(self) -> list[int]:
+        """Bytes that each front has read, all its lives together."""
+        last = (metric(port, "darkroom_fetched_bytes_total") for port in self.fleet.ports)
+        return [int(self.ended.get(number, 0.0) + read) for number, read in enumerate(last)]
 
     def _plan(self) -> str:
         """The plan that somebody finds who begins now."""
@@ -179,7 +191,9 @@ def _played(drama: Drama, browser: Browser) -> Survived:
         Watching("first", lasts * 0.02 * number, lasts * (0.2 + 0.2 * number), number % 2 == 0) for number in range(6)
     ]
     late = [
-        Watching(cue, number, lasts * 0.2, number == 0, hurry=3) for cue in ("released", "replaced") for number in (0, 1)
+        Watching(cue, number, lasts * 0.2, number == 0, hurry=3)
+        for cue in ("released", "replaced")
+        for number in (0, 1)
     ]
     more: dict[str, Any] = {
         "speed": drama.speed,
@@ -207,7 +221,7 @@ def _played(drama: Drama, browser: Browser) -> Survived:
         int(drama.made + fleet.count("darkroom_parts_total")),
         kept,
         again,
-        int(drama.read + fleet.count("darkroom_fetched_bytes_total")),
+        drama.read(),
         drama.film.stat().st_size + drama.other.stat().st_size,
     )
 
