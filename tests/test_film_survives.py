@@ -2,20 +2,17 @@
 replaced by the next release, and the film itself is replaced by another one."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from bench.films.survival import Survived, survived
+from bench.films.survival import IN_HAND, Survived, survived
 from docs.browsing import chromium
 from tests import clips
 from tests.long_films import looped
 from tests.viewing import scripts
 
 SIZE, ONCE, TIMES, SPEED = (480, 270), 8, 12, 2.5
-IN_HAND = 6
-"""Parts that a front may have in hand when it is killed: two that workers make, and four that are being written."""
 
 
 @pytest.fixture(scope="module")

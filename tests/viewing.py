@@ -78,8 +78,8 @@ def view(
 
     `rung` is the one to stay on; without it the player chooses. `acts` are done at moments of the film:
     `(4, "seek", 9)`, `(6, "choose", "src")`. `ahead` is how many seconds are loaded ahead: what is
-    chosen is shown after those. `meanwhile` is called with the page while it plays. After `patience`, in milliseconds, a
-    film that is not over has failed.
+    chosen is shown after those. `meanwhile` is called with the page while it plays. After `patience`, in milliseconds,
+    a film that is not over has failed.
     """
     context = browser.new_context(viewport={"width": 400, "height": 300})
     page, answers = context.new_page(), []

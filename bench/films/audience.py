@@ -1,4 +1,4 @@
-"""Viewers without a browser, each with a URL of its own that expires: they ask for what a player would, when it would."""
+"""Viewers without a browser, each by a URL of its own that expires, who ask for what a player would, when it would."""
 
 import asyncio
 import hashlib

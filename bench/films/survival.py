@@ -30,6 +30,8 @@ KILLED, BACK, RELEASED, REPLACED = 5.0, 9.0, 13.0, 20.0
 FIRST = {"hls": "master.m3u8", "dash": "manifest.mpd"}
 AHEAD = 4.0
 """Seconds of the clock on the wall for which players have something at hand."""
+IN_HAND = 6
+"""Parts that a front may have in hand when it is killed: two that workers make, and four that are being written."""
 FOLLOWS = 30.0
 """Seconds within which a new plan is found by those who begin."""
 
@@ -44,7 +46,7 @@ class Survived:
     plans: list[str]
     """Those that one found who began: at first, with the new recipe, and of the other film."""
     made: int
-    """Parts that fronts have made, as far as they could tell: a front that is killed says nothing of its last moment."""
+    """Parts that fronts have made, but for those of the last moments of a front that ended."""
     kept: int
     """Different parts that there are in the bucket of results."""
     again: int
@@ -61,17 +63,18 @@ class Survived:
 
     def said(self) -> str:
         """All of it in a few words."""
-        parts = self.audience.parts
+        audience = self.audience
+        slowest = max(one.seconds for one in audience.parts)
+        differ = sum(len(bodies) > 1 for bodies in audience.bodies.values())
+        shares = ", ".join(f"{read / self.needed:.2f}" for read in sorted(self.read, reverse=True))
         return (
             f"{sum(seen.ended and len(seen.ranges) == 1 for seen in self.seen)} of {len(self.seen)} players to the end "
             f"in one range, {sum(len(seen.fatal) for seen in self.seen)} fatal errors, they stood still "
-            f"{sum(seen.waits for seen in self.seen)} times; {len(parts)} parts to other viewers, "
-            f"{sum(one.late for one in parts)} after their URL had expired, {len(self.audience.failed)} failed, {len(self.audience.broken)} broke off and were asked for again, "
-            f"{sum(len(bodies) > 1 for bodies in self.audience.bodies.values())} of "
-            f"{len(self.audience.bodies)} with different bytes, the slowest after "
-            f"{max(one.seconds for one in parts):.1f} s; {self.made} parts made, {self.kept} different ones, "
-            f"{self.again} written twice; {self.ratio:.2f} times the bytes of the films were read, by front "
-            f"{', '.join(f'{read / self.needed:.2f}' for read in sorted(self.read, reverse=True))}"
+            f"{sum(seen.waits for seen in self.seen)} times; {len(audience.parts)} parts to other viewers, "
+            f"{sum(one.late for one in audience.parts)} after their URL had expired, {len(audience.failed)} failed, "
+            f"{len(audience.broken)} broke off and came when asked for again, the slowest after {slowest:.1f} s; "
+            f"{differ} of {len(audience.bodies)} with different bytes; {self.made} parts made, {self.kept} different "
+            f"ones, {self.again} written twice; {self.ratio:.2f} times the bytes of the films read, by front {shares}"
         )
 
 
