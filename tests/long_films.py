@@ -43,7 +43,7 @@ def looped(path: Path, short: clips.Film, times: int) -> Path:
         av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as target,
     ):
         tracks = {track.index: target.add_stream_from_template(track) for track in source.streams}
-        packets = [packet for packet in source.demux() if packet.dts is not None]
+        packets: list[Any] = [packet for packet in source.demux() if packet.dts is not None]
         for number in range(times):
             for packet in packets:
                 moment = packet.pts * packet.time_base
@@ -52,11 +52,8 @@ def looped(path: Path, short: clips.Film, times: int) -> Path:
                     continue
                 shift = round(number * short.seconds / packet.time_base)
                 again: Any = av.Packet(bytes(packet))
-                again.stream, again.time_base, again.duration = (
-                    tracks[packet.stream.index],
-                    packet.time_base,
-                    packet.duration,
-                )
+                again.stream, again.time_base = tracks[packet.stream.index], packet.time_base
+                again.duration = packet.duration
                 again.pts, again.dts, again.is_keyframe = packet.pts + shift, packet.dts + shift, packet.is_keyframe
                 target.mux(again)
     once.unlink()

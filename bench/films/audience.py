@@ -38,6 +38,8 @@ class Got:
     """What one viewer got for one question; status 0 is a connection that broke."""
 
     viewer: int
+    asked: float
+    """In seconds since 1970."""
     status: int
     plan: str
     rung: str
@@ -134,15 +136,15 @@ class Audience:
             part = "" if file.endswith(".m3u8") else file
             # What breaks off is asked for again, as players do.
             for _ in range(AGAIN + 1):
-                asked = time.monotonic()
+                asked = time.time()
                 try:
                     answer = await connection.ask(f"{url}/{leaf}")
                 except ERRORS:
                     connection.close()
                     connection, answer = await Http.open(self._port), Answer(0, {}, b"", 0.0)
-                took, digest = time.monotonic() - asked, hashlib.sha256(answer.body).hexdigest()
+                took, digest = time.time() - asked, hashlib.sha256(answer.body).hexdigest()
                 late = time.time() > until
-                self.got.append(Got(number, answer.status, plan, rung, part, digest, took, late))
+                self.got.append(Got(number, asked, answer.status, plan, rung, part, digest, took, late))
                 if answer.status:
                     return answer
             raise ConnectionError(f"{leaf} broke off again and again")

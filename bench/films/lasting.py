@@ -35,7 +35,7 @@ async def survives(ground: Ground) -> Finding:
         "both players to the end in one range, every part 200 and the same for all, none made twice but what a front "
         f"had in hand ({IN_HAND}), at most {READ} times the bytes of the films read",
         came.said(),
-        well and came.again <= IN_HAND and came.made <= came.kept + IN_HAND and came.ratio <= READ,
+        well and len(came.again) <= IN_HAND and came.made <= came.kept + IN_HAND and came.ratio <= READ,
     )
 
 

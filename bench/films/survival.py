@@ -49,8 +49,8 @@ class Survived:
     """Parts that fronts have made, but for those of the last moments of a front that ended."""
     kept: int
     """Different parts that there are in the bucket of results."""
-    again: int
-    """Times that a part was written there which was there already."""
+    again: tuple[tuple[float, ...], ...]
+    """Of each part that was written there more than once, how many seconds after the front was killed."""
     read: list[int]
     """Bytes of the films that each front has read, in all its lives."""
     needed: int
@@ -74,7 +74,8 @@ class Survived:
             f"{sum(one.late for one in audience.parts)} after their URL had expired, {len(audience.failed)} failed, "
             f"{len(audience.broken)} broke off and came when asked for again, the slowest after {slowest:.1f} s; "
             f"{differ} of {len(audience.bodies)} with different bytes; {self.made} parts made, {self.kept} different "
-            f"ones, {self.again} written twice; {self.ratio:.2f} times the bytes of the films read, by front {shares}"
+            f"ones, {len(self.again)} written twice; {self.ratio:.2f} times the bytes of the films read, by front "
+            f"{shares}"
         )
 
 
@@ -92,6 +93,8 @@ class Drama:
     say: Callable[[str], None]
     made: float = 0.0
     """Parts that were made by fronts that have ended."""
+    killed: float = 0.0
+    """When a front was killed, in seconds since 1970."""
     ended: dict[int, float] = field(default_factory=dict)
     """Bytes that fronts have read before they ended."""
     plans: list[str] = field(default_factory=list)
@@ -116,6 +119,7 @@ class Drama:
         busy = parts.index(max(parts))
         self.say(f"front {busy + 1} is killed; parts by front: {parts}")
         self._ends(busy)
+        self.killed = time.time()
         self.fleet.fronts[busy].kill()
         until(BACK)
         self.fleet.fronts[busy].start()
@@ -176,7 +180,7 @@ def survived(
     """
     folder.mkdir(exist_ok=True)
     tree = changed_tree(folder / "next", RECIPES, CURRENT, NEXT)
-    fleet = Fleet.of(folder, ladders=LADDERS, first="final", queue_seconds=60, shared_seconds=2)
+    fleet = Fleet.of(folder, ladders=LADDERS, first="final", queue_seconds=60)
     drama = Drama(fleet, tree, film, other, seconds, speed, say)
     try:
         fleet.start()
@@ -216,7 +220,7 @@ def _played(drama: Drama, browser: Browser) -> Survived:
         audience.cue("first")
         meanwhile = partial(other, partial(drama.happen, audience))
         seen.append(view(browser, fleet.port, "hls", urls["hls"], meanwhile=meanwhile, **more))
-    kept, again = _written(fleet.bucket())
+    kept, again = _written(fleet.bucket(), drama.killed)
     return Survived(
         seen,
         audience,
@@ -229,17 +233,17 @@ def _played(drama: Drama, browser: Browser) -> Survived:
     )
 
 
-def _written(bucket: Any) -> tuple[int, int]:
-    """How many different parts there are among the results, and how many more were written.
+def _written(bucket: Any, killed: float) -> tuple[int, tuple[tuple[float, ...], ...]]:
+    """How many different parts there are among the results, and when those were written that were written again.
 
-    The bucket keeps versions, so that nothing that was written a second time is lost.
+    The bucket keeps versions, so that nothing is lost that is written a second time.
     """
-    versions: dict[str, int] = {}
+    written: dict[str, list[float]] = {}
     for page in bucket.get_paginator("list_object_versions").paginate(Bucket=BUCKET, Prefix="results/"):
         for one in page.get("Versions", []):
-            versions[one["Key"]] = versions.get(one["Key"], 0) + 1
-    parts = [count for key, count in versions.items() if _is_part(bucket, key)]
-    return len(parts), sum(parts) - len(parts)
+            written.setdefault(one["Key"], []).append(one["LastModified"].timestamp() - killed)
+    parts = [tuple(sorted(times)) for key, times in written.items() if _is_part(bucket, key)]
+    return len(parts), tuple(times for times in parts if len(times) > 1)
 
 
 def _is_part(bucket: Any, key: str) -> bool:
