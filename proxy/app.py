@@ -156,7 +156,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     streams = streams_of(
         settings,
         renderer,
-        pools["moving"],
+        pools.get("moving", pools["drawings"]),
         store,
         flights,
         share,

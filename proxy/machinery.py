@@ -54,6 +54,7 @@ CHEAP = 250.0
 MOST_THREADS = 4
 """Threads that work on one film: more take more memory than they save time."""
 WORKER = (sys.executable, "-m", "transforms.worker")
+FILM_WORKER = (sys.executable, "-m", "transforms.film_worker")
 
 
 def store_of(settings: Settings, budget: Budget, metrics: Metrics, together: Together) -> TieredStore:
@@ -76,7 +77,7 @@ def pools_of(settings: Settings, budget: Budget, metrics: Metrics, reserve: int)
 
     def pool(name: str, size: int, reserve: int, spare: int = 0, films: bool = False) -> Pool:
         made = Pool(
-            WORKER,
+            FILM_WORKER if films else WORKER,
             size=size,
             scratch=scratch,
             reserve=reserve,

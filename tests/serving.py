@@ -151,7 +151,7 @@ class Server:
         return total
 
     def workers(self) -> list[psutil.Process]:
-        return [child for child in psutil.Process(self.process.pid).children() if "transforms.worker" in _line(child)]
+        return [child for child in psutil.Process(self.process.pid).children() if re.search(r"transforms\.(film_)?worker", _line(child))]
 
     def until(self, true: Callable[[], object], timeout: float = PATIENCE) -> None:
         """Wait until something is so."""

@@ -19,8 +19,8 @@ from tests.serving import SOAK, Server, fetch, hammer, originals, percentile, se
 
 pytestmark = pytest.mark.anyio
 
-WORKERS = 4
-"""Two, one that stands by for them, and one for drawings."""
+WORKERS = 6
+"""Two, one that stands by for them, one for drawings, and two for films."""
 KILLS = 40 * SOAK
 BETWEEN_KILLS = 0.4
 DEADLINE = 2.0

@@ -226,6 +226,14 @@ def test_the_front_never_loads_pixels() -> None:
     assert not {"pyvips", "av", "numpy", "pi_heif", "pylibjxl", "pypdfium2"} & set(loaded)
 
 
+def test_a_worker_of_pictures_loads_no_ffmpeg() -> None:
+    """It is half as large as all else, and is loaded for the first film; those for films have it from the start."""
+    for module, with_it in (("transforms.work", False), ("transforms.recordings", True)):
+        code = f"import sys, {module}; print(*sys.modules)"
+        loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+        assert ("av" in loaded) == with_it, module
+
+
 def test_signing_needs_itsdangerous_alone() -> None:
     code = "import sys; before = set(sys.modules); import signing; print(*(set(sys.modules) - before))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

@@ -28,8 +28,11 @@ def server(tmp_path_factory: pytest.TempPathFactory, seaweed_server: Seaweed) ->
     for name in ("switched.mp4", "sought.mp4"):
         (folder / name).write_bytes((folder / "film.mp4").read_bytes())
     put(seaweed_server, prefix, {path.name: path.read_bytes() for path in sorted(folder.iterdir())})
-    mounts = {"": str(folder), "bucket": bucket(seaweed_server, prefix)}
-    with serving(None, tmp_path_factory.mktemp("server"), mounts=mounts, ladders=films.LADDERS) as running:
+    # Where everything is slow, viewers wait instead of being turned away.
+    patient = {"connect_seconds": 10, "first_byte_seconds": 20, "total_seconds": 60}
+    mounts = {"": str(folder), "bucket": bucket(seaweed_server, prefix, **patient)}
+    settings = {"mounts": mounts, "ladders": films.LADDERS, "queue_seconds": 30}
+    with serving(None, tmp_path_factory.mktemp("server"), **settings) as running:
         yield running
 
 

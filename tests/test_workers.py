@@ -79,7 +79,7 @@ def workers() -> list[psutil.Process]:
     return [child for child in children if child.name() not in OTHERS]
 
 
-async def until(condition: Callable[[], object], seconds: float = 5) -> None:
+async def until(condition: Callable[[], object], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come to this in time"

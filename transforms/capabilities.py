@@ -15,8 +15,8 @@ from transforms.formats import FORMATS, Format
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"><rect width="8" height="8" fill="red"/></svg>'
 
-PACKAGES = ("pyvips", "pi_heif", "pylibjxl", "pypdfium2", "simplejpeg", "cykooz.resizer")
-"""Packages that pixels go through; all but the first are optional."""
+PACKAGES = ("pyvips", "av", "pi_heif", "pylibjxl", "pypdfium2", "simplejpeg", "cykooz.resizer")
+"""Packages that pixels go through; all but the first two are optional."""
 
 
 def capabilities() -> dict[str, Any]:
@@ -38,6 +38,8 @@ def _tried(row: Format) -> dict[str, bool]:
     """Whether a small picture of the format could be read and written."""
     import pyvips
 
+    if row.reader == "av":
+        return _moving(row)
     if row.reader != "vips":
         try:
             import_module(row.reader)
@@ -53,6 +55,19 @@ def _tried(row: Format) -> dict[str, bool]:
     with suppress(pyvips.Error):
         reads = bool(data) and pyvips.Image.new_from_buffer(data, "").avg() >= 0
     return {"reads": reads, "writes": bool(row.writer and data)}
+
+
+def _moving(row: Format) -> dict[str, bool]:
+    """Whether FFmpeg has the format's reader, and its writer."""
+    try:
+        import av
+
+        from transforms.containers import DEMUXERS
+    except Exception:  # a broken wheel fails in its own way
+        return {"reads": False, "writes": False}
+    # Its name of a reader is a list of all that it reads.
+    known = {word for name in av.formats_available for word in name.split(",")}
+    return {"reads": DEMUXERS[row.name] in known, "writes": row.writer in known}
 
 
 def _allocator() -> str:

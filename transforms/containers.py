@@ -107,10 +107,14 @@ _ALIASES: Final = {"mov": ("mov,mp4,m4a,3gp,3g2,mj2",), "matroska": ("matroska,w
 
 @contextmanager
 def damage_told(kind: str) -> Iterator[None]:
-    """Raise DamagedOriginal where FFmpeg cannot go on with an original, and MemoryError where memory is short."""
+    """Raise DamagedOriginal where FFmpeg cannot go on with an original, and MemoryError where memory is short.
+
+    Encoders in libraries of their own, such as x264, say no more than that they failed; on frames that were decoded
+    they have no other reason to.
+    """
     try:
         yield
-    except av.error.MemoryError as error:
+    except (av.error.MemoryError, av.error.ExternalError) as error:
         raise MemoryError from error
     except (av.FFmpegError, EOFError) as error:
         noun = "film" if FORMATS[kind].medium == "motion" else "sound"

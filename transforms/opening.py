@@ -12,10 +12,9 @@ import pyvips
 from pyvips import GValue, Image
 
 from transforms import side_readers, turbo
-from transforms.audio.waveform import drawn
-from transforms.containers import DEMUXERS
 from transforms.damage import damage_refused
 from transforms.errors import NoSuchPage, UnsupportedFormat
+from transforms.formats import FORMATS
 from transforms.headers import Header
 from transforms.limits import Limits
 from transforms.metadata import kept_exif
@@ -23,7 +22,6 @@ from transforms.operation import Loading, Size
 from transforms.scans import cut
 from transforms.svg import check_drawing, read_svg
 from transforms.turbo import MARGIN
-from transforms.video import posters
 
 
 @dataclass(frozen=True)
@@ -77,6 +75,8 @@ def open_original(
     """
     if loading.waveform:
         size = Size(header.width, header.height)
+        from transforms.audio.waveform import drawn
+
         return Opened([drawn(path, header, loading, limits, size)], size)
     page = loading.page or 1
     if page > max(1, header.frames):
@@ -246,6 +246,9 @@ def _jxl(ask: _Ask) -> list[Image]:
 
 
 def _film(ask: _Ask) -> list[Image]:
+    # FFmpeg is half as large as all else that a worker loads, and most are never given a film.
+    from transforms.video import posters
+
     return posters.frames(ask.path, ask.header, ask.loading, ask.limits, ask.target, ask.animated, ask.rate)
 
 
@@ -260,5 +263,5 @@ _OPENERS: dict[str, Callable[[_Ask], list[Image]]] = {
     "pdf": _pdf,
     "heic": _heic,
     "jxl": _jxl,
-    **dict.fromkeys(DEMUXERS, _film),
+    **dict.fromkeys((name for name, row in FORMATS.items() if row.medium != "picture"), _film),
 }

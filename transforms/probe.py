@@ -8,14 +8,12 @@ import pyvips
 from pyvips import Image
 
 from transforms import side_readers
-from transforms.containers import DEMUXERS
 from transforms.errors import DamagedOriginal, NoSuchPage, UnsupportedFormat
 from transforms.formats import FORMATS
 from transforms.headers import Header, read_header
 from transforms.limits import Limits
 from transforms.sniff import sniff
 from transforms.svg import read_svg
-from transforms.video.header import read as recorded
 
 _LOADERS = {"jpg": "jpeg", "png": "png", "webp": "webp", "gif": "gif"}
 SPACES = {"b-w": "grey", "grey16": "grey", "cmyk": "cmyk", "lab": "lab", "labs": "lab"}
@@ -30,7 +28,9 @@ def probe(path: Path, page: int = 1, limits: Limits | None = None) -> Header:
             return header
         file.seek(0)
         kind = sniff(file.read(65_536))
-    if kind in DEMUXERS:
+    if kind and kind in FORMATS and FORMATS[kind].medium != "picture":
+        from transforms.video.header import read as recorded  # with FFmpeg, which most workers never need
+
         return recorded(path, kind, size, limits or Limits())
     reader = _READERS.get(kind or "")
     if not kind or not reader:

@@ -49,16 +49,16 @@ async def posters(ground: Ground) -> Finding:
 
 
 async def sheets(ground: Ground) -> Finding:
-    """Sheets of fifty tiles, of films that nobody has asked for."""
+    """Sheets of fifty tiles of keyframes, of films that nobody has asked for."""
     path = await asyncio.to_thread(film, ground, SECONDS, KEPT)
     ours, theirs = [], []
     with cinema(ground, "sheets", path) as (front, folder):
         connection = await Http.open(front.port)
         for number in range(max(3, ground.times(SHEETS))):
             name = another(folder, number)
-            cues = await connection.ask(f"/f_vtt/{name}/~storyboard.vtt")
+            cues = await connection.ask(f"/f_vtt,fl_keyframe/{name}/~storyboard.vtt")
             assert cues.status == 200, cues.body[:200]
-            answer = await connection.ask(f"/f_vtt/{name}/~storyboard/0.webp")
+            answer = await connection.ask(f"/f_vtt,fl_keyframe/{name}/~storyboard/0.webp")
             assert answer.status == 200, answer.body[:200]
             ours.append(answer.seconds)
             theirs.append(timed(lambda: raw.sheet(path, 50, ACROSS, _tile(path))).wall)

@@ -50,7 +50,8 @@ def judge_codecs(found: Mapping[str, Any]) -> Iterator[Check]:
             continue
         missing = [word for word in ("reads", *(["writes"] if row.writer else [])) if not can[word]]
         if missing:
-            yield Check(row.title, "bad", f"is none that libvips {' or '.join(missing)}", "install pyvips-binary anew")
+            library, package = ("FFmpeg", "av") if row.reader == "av" else ("libvips", "pyvips-binary")
+            yield Check(row.title, "bad", f"is none that {library} {' or '.join(missing)}", f"install {package} anew")
         else:
             yield Check(row.title, "ok", "reads and writes" if row.writer else "reads")
     tuned = found["allocator"] == "jemalloc"
