@@ -135,5 +135,5 @@ def turned(path: Path, degrees: int) -> Path:
 
 def decoded(data: bytes, kind: str = "mp4") -> list[Any]:
     """All frames of a film's first stream of pictures."""
-    with av.open(io.BytesIO(data), format=MUXERS[kind]) as container:
+    with av.open(io.BytesIO(data), "r", format=MUXERS[kind]) as container:
         return list(container.decode(video=0))

@@ -3,10 +3,12 @@
 import io
 from collections.abc import Iterator
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import av
 
+from tests import clips
 from tests.origin_stub import Sparse
 
 GIB = 1 << 30
@@ -28,6 +30,34 @@ def clip(seconds: int = 6, front: bool = False) -> bytes:
             target.mux(stream.encode(frame.reformat(format="yuv420p")))
         target.mux(stream.encode())
     return _with_index_first(file.getvalue()) if front else file.getvalue()
+
+
+def looped(path: Path, short: clips.Film, times: int) -> Path:
+    """An MP4 that shows a short film so many times, which costs no more than to make that once. Returns the path.
+
+    The short one lasts whole seconds, and as many frames of sound as fit: 8 seconds of 48 kHz are 375 of AAC.
+    """
+    once = clips.film(path.with_name(f"once-{path.name}"), short)
+    with (
+        av.open(str(once)) as source,
+        av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as target,
+    ):
+        tracks = {track.index: target.add_stream_from_template(track) for track in source.streams}
+        packets: list[Any] = [packet for packet in source.demux() if packet.dts is not None]
+        for number in range(times):
+            for packet in packets:
+                moment = packet.pts * packet.time_base
+                # What an encoder puts before the first frame of sound, or behind the last, is there once.
+                if (moment < 0 and number) or moment >= short.seconds:
+                    continue
+                shift = round(number * short.seconds / packet.time_base)
+                again: Any = av.Packet(bytes(packet))
+                again.stream, again.time_base = tracks[packet.stream.index], packet.time_base
+                again.duration = packet.duration
+                again.pts, again.dts, again.is_keyframe = packet.pts + shift, packet.dts + shift, packet.is_keyframe
+                target.mux(again)
+    once.unlink()
+    return path
 
 
 def stretched(film: bytes, size: int) -> Sparse:

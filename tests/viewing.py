@@ -72,12 +72,14 @@ def view(
     meanwhile: Callable[[Any], None] | None = None,
     speed: float = 4,
     ahead: float = 60,
+    patience: float = PATIENCE,
 ) -> Seen:
     """Play the stream at `path` of a server with "hls" or "dash".
 
     `rung` is the one to stay on; without it the player chooses. `acts` are done at moments of the film:
     `(4, "seek", 9)`, `(6, "choose", "src")`. `ahead` is how many seconds are loaded ahead: what is
-    chosen is shown after those. `meanwhile` is called with the page while it plays.
+    chosen is shown after those. `meanwhile` is called with the page while it plays. After `patience`, in milliseconds,
+    a film that is not over has failed.
     """
     context = browser.new_context(viewport={"width": 400, "height": 300})
     page, answers = context.new_page(), []
@@ -97,7 +99,7 @@ def view(
         route.fulfill(body=text, content_type=media_type)
 
     try:
-        page.set_default_timeout(PATIENCE + 30_000)
+        page.set_default_timeout(patience + 30_000)
         page.route(f"{base}**", own)
         page.goto(base)
         page.on(
@@ -113,6 +115,7 @@ def view(
             "acts": [list(act) for act in acts],
             "speed": speed,
             "ahead": ahead,
+            "patience": patience,
         }
         page.evaluate("wanted => { window.told = view(wanted).then(told => (window.over = told)); }", wanted)
         if meanwhile:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from bench.films import encoding, pictures, segments, viewers
+from bench.films import encoding, lasting, pictures, segments, viewers
 from bench.trials.fronts import ROOT
 from bench.trials.run import Trial, run
 
@@ -13,6 +13,7 @@ FILMS: Mapping[str, Sequence[Trial]] = {
     "V4": (pictures.posters,),
     "V5": (pictures.sheets,),
     "V6": (viewers.warm, viewers.cold, viewers.beyond),
+    "V7": (lasting.survives,),
 }
 
 if __name__ == "__main__":

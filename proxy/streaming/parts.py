@@ -8,7 +8,8 @@ from typing import Any
 from proxy.brake import Brake
 from proxy.flights import Flights
 from proxy.lending import OriginalChanged
-from proxy.stores.result import Result, Scratch, Store
+from proxy.stores.result import Result, Scratch
+from proxy.stores.tiered import TieredStore
 from proxy.streaming.beside import told
 from proxy.streaming.part import Part
 from proxy.streaming.plans import Together
@@ -27,7 +28,7 @@ def _at_once() -> None:
 class Parts:
     """Looks for parts, and has them made by the studio."""
 
-    store: Store
+    store: TieredStore
     flights: Flights
     together: Together
     studio: Studio
@@ -37,8 +38,7 @@ class Parts:
 
     async def find(self, part: Part) -> Result | None:
         """The part, where a store has it."""
-        kept = await self.store.get(part.key)
-        return kept if kept and "digest" in kept.meta else None
+        return _whole(await self.store.get(part.key))
 
     def is_made(self, part: Part) -> bool:
         """Whether it is just being made here."""
@@ -53,6 +53,9 @@ class Parts:
         async def work() -> tuple[Result, bool]:
             if begun := await early(part):
                 return begun, False
+            # To look in a store that machines share takes a while, in which somebody else may have made it.
+            if found := _whole(await self.store.get_near(part.key)):
+                return found, False
             return await self.together(part.key, lambda: self._held(part, tags))
 
         (result, here), led = await self.flights.share(part.key, work)
@@ -102,6 +105,11 @@ class Parts:
             result = Result(meta, reply.body)
         self.told(part, cost, reply, size)
         return await self.store.put(part.key, result, tags)
+
+
+def _whole(kept: Result | None) -> Result | None:
+    """What was kept, where it is a part: others write into shared stores too."""
+    return kept if kept and "digest" in kept.meta else None
 
 
 Early = Callable[[Part], Any]
