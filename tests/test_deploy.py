@@ -87,6 +87,14 @@ def test_the_image_has_all_that_the_package_is_made_of() -> None:
         assert name in copied
 
 
+def test_a_package_that_is_built_has_what_was_installed_into_it() -> None:
+    whole = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    rules = (ROOT / ".gitignore").read_text().split()
+    installed = [rule for rule in rules if rule.startswith(tuple(f"/{room}/" for room in ("proxy", "transforms")))]
+    assert installed
+    assert whole["tool"]["hatch"]["build"]["targets"]["wheel"]["artifacts"] == installed
+
+
 def test_the_image_runs_a_command_that_there_is() -> None:
     found = dict(instructions(IMAGES[0]))
     (program,), (command, *_) = json.loads(found["ENTRYPOINT"]), json.loads(found["CMD"])

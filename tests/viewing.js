@@ -8,8 +8,8 @@ const seen = { errors: [], fatal: [], rungs: [], waits: 0 };
 const ranges = () => Array.from({ length: film.buffered.length }, (_, one) => [film.buffered.start(one), film.buffered.end(one)]);
 
 // Everything that was loaded stays in the buffer, so that one range in the end means that no part was missing.
-function byHls(url, ahead) {
-  const hls = new Hls({ backBufferLength: Infinity, maxBufferLength: ahead, maxMaxBufferLength: ahead, startLevel: -1 });
+function byHls(url, ahead, begin) {
+  const hls = new Hls({ backBufferLength: Infinity, maxBufferLength: ahead, maxMaxBufferLength: ahead, startLevel: -1, startPosition: begin });
   hls.on(Hls.Events.ERROR, (_, { type, details, fatal, response }) => {
     (fatal ? seen.fatal : seen.errors).push([type, details, response?.code ?? ""].join(" "));
   });
@@ -27,7 +27,7 @@ function byHls(url, ahead) {
   };
 }
 
-function byDash(url, ahead, auto) {
+function byDash(url, ahead, begin, auto) {
   const dash = dashjs.MediaPlayer().create();
   dash.updateSettings({
     debug: { logLevel: 0 },
@@ -38,7 +38,7 @@ function byDash(url, ahead, auto) {
   });
   dash.on("error", ({ error }) => seen.fatal.push(`${error.code} ${error.message}`));
   dash.on("qualityChangeRendered", ({ mediaType, newRepresentation }) => mediaType === "video" && seen.rungs.push(newRepresentation.id));
-  dash.initialize(film, url, false);
+  dash.initialize(film, url, false, begin);
   return {
     ready: new Promise((resolve) => dash.on("streamInitialized", resolve)),
     choose: (level) => dash.setRepresentationForTypeByIndex("video", level),
@@ -55,21 +55,24 @@ async function reached(seconds) {
   while (film.currentTime < seconds && !film.ended && !seen.fatal.length) await until("timeupdate");
 }
 
-// Play `url` on a rung, or on those that the player chooses; `acts` are [moment, what, value]: at that moment seek there,
-// or go on with the rung of that name.
-async function view({ player, url, rung = "", speed = 4, ahead = 60, acts = [], patience }) {
+// Play `url` from `begin` on a rung, or on those that the player chooses; `acts` are [moment, what, value]: at that moment
+// seek there, or go on with the rung of that name. It is over after `patience` milliseconds, whatever it waits for.
+async function view({ player, url, rung, speed, ahead, begin, acts, patience }) {
   film.addEventListener("waiting", () => (seen.waits += 1));
   film.addEventListener("error", () => seen.fatal.push(film.error.message));
   film.muted = true;
-  const viewer = player === "hls" ? byHls(url, ahead) : byDash(url, ahead, !rung && !acts.some(([, what]) => what === "choose"));
+  const auto = !rung && !acts.some(([, what]) => what === "choose");
+  const viewer = player === "hls" ? byHls(url, ahead, begin) : byDash(url, ahead, begin, auto);
   window.viewer = viewer;
   const began = performance.now();
-  const failed = new Promise((resolve) =>
-    setInterval(() => {
-      if (performance.now() - began > patience) seen.fatal.push(`not over at ${film.currentTime}, ${film.readyState}`);
-      if (seen.fatal.length) resolve();
-    }, 100),
-  );
+  const failed = new Promise((resolve) => {
+    const timer = setInterval(() => {
+      if (performance.now() - began > patience) seen.fatal.push(`not over after ${patience / 1000} seconds`);
+      if (!seen.fatal.length) return;
+      clearInterval(timer);
+      resolve();
+    }, 100);
+  });
   await Promise.race([viewer.ready, failed]);
   if (!seen.fatal.length) {
     seen.names = viewer.names();
@@ -80,6 +83,7 @@ async function view({ player, url, rung = "", speed = 4, ahead = 60, acts = [], 
     film.playbackRate = film.defaultPlaybackRate = speed;
     for (const [moment, what, value] of acts) {
       await Promise.race([reached(moment), failed]);
+      if (seen.fatal.length) break;
       if (what === "seek") {
         film.currentTime = value;
         film.play().catch((error) => seen.errors.push(String(error))); // who was at the end stands still
@@ -90,5 +94,6 @@ async function view({ player, url, rung = "", speed = 4, ahead = 60, acts = [], 
     if (!film.ended) await Promise.race([until("ended"), failed]);
   }
   const { totalVideoFrames, droppedVideoFrames } = film.getVideoPlaybackQuality();
-  return { ...seen, ended: film.ended, ranges: ranges(), length: film.duration, frames: totalVideoFrames, dropped: droppedVideoFrames };
+  const { ended, currentTime, readyState, duration } = film;
+  return { ...seen, ended, at: currentTime, ready: readyState, length: duration, ranges: ranges(), frames: totalVideoFrames, dropped: droppedVideoFrames };
 }
