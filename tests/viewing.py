@@ -122,7 +122,8 @@ def view(
 
     `rung` is the one to stay on; without it the player chooses. `acts` are done at moments of the film:
     `(4, "seek", 9)`, `(6, "choose", "src")`. `ahead` is how many seconds are loaded ahead: what is
-        page.set_default_timeout(max(STUCK, patience + 30_000))
+    chosen is shown after those. `begin` is the moment at which it begins, `patience` how many milliseconds it may take. `meanwhile` is called with the page while
+    it plays. Raises AssertionError where the page itself is stuck.
     """
     context = browser.new_context(viewport={"width": 400, "height": 300})
     page = context.new_page()
@@ -142,8 +143,7 @@ def view(
         route.fulfill(body=text, content_type=media_type)
 
     try:
-            "begin": begin,
-            "patience": patience,
+        page.set_default_timeout(patience + STUCK - PATIENCE)
         page.route(f"{base}**", own)
         page.goto(base)
         asked = _Asked(page)
