@@ -122,7 +122,8 @@ def view(
 
     `rung` is the one to stay on; without it the player chooses. `acts` are done at moments of the film:
     `(4, "seek", 9)`, `(6, "choose", "src")`. `ahead` is how many seconds are loaded ahead: what is
-    chosen is shown after those. `begin` is the moment at which it begins, `patience` how many milliseconds it may take. `meanwhile` is called with the page while
+    chosen is shown after those. `begin` is the moment at which it begins, `patience` how many milliseconds
+    it may take. `meanwhile` is called with the page while
     it plays. Raises AssertionError where the page itself is stuck.
     """
     context = browser.new_context(viewport={"width": 400, "height": 300})
