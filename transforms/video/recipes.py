@@ -21,7 +21,8 @@ class Recipe:
     key: int
     """Seconds from one keyframe to the next."""
     threads: int
-    """Of the encoder: other numbers of threads write other bytes."""
+    """Of the encoder: other numbers of threads write other bytes, and more than one writes other bytes each time where
+    it has to save bits. One is as fast beside the threads that decode."""
     fastest: Fraction
     """Frames a second at most."""
     scaling: str
@@ -43,7 +44,7 @@ RECIPES: Final[Mapping[int, Recipe]] = MappingProxyType(
             preset="superfast",
             crf=23,
             key=2,
-            threads=2,
+            threads=1,
             fastest=Fraction(60),
             scaling="BILINEAR",
             sound_bits=192_000,
