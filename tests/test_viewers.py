@@ -15,17 +15,20 @@ from tests import clips, films, viewing
 from tests.seaweed import Seaweed
 from tests.serving import LOCAL, Server, serving
 from tests.test_served_from_elsewhere import bucket, put
-from tests.viewing import Seen, view
+from tests.viewing import Act, Seen, view
 
 PLAYERS = pytest.mark.parametrize("player", ["hls", "dash"])
 FIRST = {"hls": "master.m3u8", "dash": "manifest.mpd"}
 SECONDS = 8
 """Of films in which nobody looks for anything."""
-BEGIN = {"hls": 0.0, "dash": 2.0}
-"""Where films begin that are sought in.
+SEEKS: dict[str, tuple[float, list[Act]]] = {
+    "hls": (0.0, [(0.5, "seek", 9.0), (9.5, "seek", 4.0), (4.5, "seek", 0.0)]),
+    "dash": (9.0, [(9.5, "seek", 4.0), (4.5, "seek", 0.0)]),
+}
+"""Where films begin that are sought in, and where one seeks.
 
-Where something is buffered at the place that dash.js seeks to, it goes on with what it did before. With the end there
-it has done all, and asks for nothing that is missing in between. So it never comes back to where it began.
+Where something is buffered at the place that dash.js comes to, and the end of the film too, it takes all for loaded and
+asks for nothing that is missing in between. So it has nothing buffered when it makes its way forwards.
 """
 
 
@@ -98,9 +101,9 @@ def test_rungs_are_switched_in_the_middle(browser: Browser, server: Server, play
 def test_who_seeks_forwards_and_back_has_the_whole_film_in_the_end(
     browser: Browser, server: Server, player: str, place: str, rung: str
 ) -> None:
-    path, begin = stream(player, f"{place}sought-{player}.mp4"), BEGIN[player]
-    acts = [(begin + 0.5, "seek", 9.0), (9.5, "seek", 0.0)]
-    view(browser, server.port, player, path, rung, acts, begin=begin).check(films.SECONDS)
+    begin, acts = SEEKS[player]
+    seen = view(browser, server.port, player, stream(player, f"{place}sought-{player}.mp4"), rung, acts, begin=begin)
+    seen.check(films.SECONDS)
 
 
 @PLAYERS
