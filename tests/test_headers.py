@@ -317,7 +317,7 @@ def test_other_formats_are_left_to_a_worker(data: bytes) -> None:
         (b"BM" + bytes(12) + b"\x28\0\0\0", "is a BMP picture, which is not read"),
         (b"ffconcat version 1.0\nfile a.mp4", "is an FFmpeg script"),
         (b"#EXTM3U\n", "is an HLS playlist"),
-        (b"\0\0\0\x18ftypisom\0\0\0\0", "is an MP4 film"),
+        (b"FLV\x01\x05\0\0\0\x09", "is an FLV film"),
         (b"<!doctype html>", "is an HTML page"),
         (bytes(5000), "of no format that is known here"),
     ],
