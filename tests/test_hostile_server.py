@@ -204,7 +204,7 @@ def test_hostile_files_come_to_nothing(server: Server, place: Path) -> None:
     # Nobody has taken harm: what is well comes as ever.
     (place / "own/well.png").write_bytes(pictures.encoded(pictures.quadrants(), "png"))
     assert server.ask("/w_20/well.png").status == 200
-    server.until(lambda: server.count("darkroom_workers", state="idle") == 4)
+    server.until(lambda: server.count("darkroom_workers", state="idle") == 6)  # two of them for films
     rss = psutil.Process(server.process.pid).memory_info().rss
     assert rss < 300 << 20
 
