@@ -145,5 +145,7 @@ if (wanted.source) {
   await chooser.list();
 } else {
   const { originals } = await chooser.list();
-  await go({ source: originals[0]?.source ?? "", steps: wanted.steps || "w_600,f_auto" });
+  // Somebody may have chosen or dropped one meanwhile.
+  const source = state.source || (originals[0]?.source ?? "");
+  await go({ source, steps: state.steps || wanted.steps || "w_600,f_auto" });
 }
