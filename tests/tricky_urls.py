@@ -112,7 +112,7 @@ TRICKY = (
     good("/f_auto,w_60/cats/1.jpg/~hello", "/f_webp,w_60/cats/1.jpg", accept="image/webp"),
     wrong("/f_webp,w_60/cats/1.jpg/~hello.jpg", 404, "no_such_rendition", "its name says jpg"),
     wrong("/f_auto,w_60/cats/1.jpg/~hello.webp", 400, "invalid_option", "f_auto"),
-    wrong("/w_60/cats/1.jpg/~master.m3u8", 404, "no_such_rendition", "streaming"),
+    wrong("/w_60/cats/1.jpg/~master.m3u8", 404, "no_such_rendition", "f_hls"),
     wrong("/w_60/cats/1.jpg/~a/b.webp", 400, "bad_address"),
     wrong("/w_60/cats/1.jpg/~", 400, "bad_address"),
     wrong("/w_60/~hello.webp", 404, "no_such_original"),  # of an original called w_60
