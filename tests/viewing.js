@@ -91,7 +91,8 @@ async function view({ player, url, rung, speed, ahead, begin, acts, patience }) 
       if (what === "choose") choose(value);
       if (what in viewer && what !== "choose") viewer[what](value);
     }
-    if (!film.ended) await Promise.race([until("ended"), failed]);
+    // By the state and not by the event, which comes before a player has set the film's length anew, and not again.
+    while (!film.ended && !seen.fatal.length) await new Promise((resolve) => setTimeout(resolve, 100));
   }
   const { totalVideoFrames, droppedVideoFrames } = film.getVideoPlaybackQuality();
   const { ended, currentTime, readyState, duration } = film;
