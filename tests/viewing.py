@@ -116,7 +116,7 @@ def view(
     speed: float = 4,
     ahead: float = 60,
     begin: float = 0,
-    patience: float = PATIENCE,
+    patience: float | None = None,
 ) -> Seen:
     """Play the stream at `path` of a server with "hls" or "dash".
 
@@ -144,7 +144,8 @@ def view(
         route.fulfill(body=text, content_type=media_type)
 
     try:
-        page.set_default_timeout(patience + STUCK - PATIENCE)
+        patience = PATIENCE if patience is None else patience
+        page.set_default_timeout(max(STUCK, patience + 30_000))
         page.route(f"{base}**", own)
         page.goto(base)
         asked = _Asked(page)
