@@ -108,8 +108,8 @@ async def test_who_asks_while_purges_come_is_never_given_what_was_purged_before(
         assert reply.status == 202
         purged = version
         async with asyncio.timeout(30):
-            while version not in seen.values():  # or nobody may have asked before the next one
-                await asyncio.sleep(0.01)  # noqa: ASYNC110 -- answers are looked at, nobody tells of them
+            while version not in seen.values():  # noqa: ASYNC110 -- or nobody may have asked before the next one
+                await asyncio.sleep(0.01)
     stop.set()
     results = await asyncio.gather(*asking, return_exceptions=True)
     assert results == [None] * 6
