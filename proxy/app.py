@@ -163,7 +163,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         metrics,
         parts_in(metrics, tracing),
         purged=generations.of,
-        ladders=lambda name: ladders.get(name),
+        ladders=ladders.get,
         freshness=freshness.__getitem__,
         limiter=limiter,
         clock=time.time,

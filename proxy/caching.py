@@ -226,6 +226,9 @@ class Lifetime(NamedTuple):
     header: str
 
 
+NOW_ONLY: Final = Lifetime(0, "no-store")
+
+
 def lifetime(
     freshness: Freshness,
     *,
@@ -252,7 +255,7 @@ def error_cache_control(status: int, age: int | None = None) -> str:
 @lru_cache(maxsize=4096)
 def _lifetime(freshness: Freshness, left: int | None, versioned: bool, final: bool, degraded: bool) -> Lifetime:
     if left is not None and left <= 0:
-        return Lifetime(0, "no-store")
+        return NOW_ONLY
     most = YEAR if left is None else left
     if versioned and final and not degraded:
         age = min(YEAR, most)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from proxy.answer import Answer, Ask
-from proxy.caching import ERROR_AGES, REDIRECT, Freshness, Lifetime, etag, lifetime, not_modified
+from proxy.caching import ERROR_AGES, NOW_ONLY, REDIRECT, Freshness, Lifetime, etag, lifetime, not_modified
 from proxy.clients.rates import Limiter
 from proxy.failures import Busy, ClosingDown, NoSuchOriginal, NoSuchRendition
 from proxy.films import Witness, made_anew
@@ -30,7 +30,6 @@ from transforms.formats import FORMATS
 from transforms.headers import Header
 from transforms.operations.output import STREAMS, Fallback, Format
 
-NOW_ONLY = Lifetime(0, "no-store")
 REDIRECT_AGE = 60
 GRADES = ("first", "final")
 STAGES = ("queue", "fetch", "decode", "transform", "encode")

@@ -137,11 +137,11 @@ def streams_of(
     freshness: Callable[[str], Freshness],
     limiter: Limiter,
     clock: Callable[[], float],
-    **answering: Any,
+    ladders: Callable[[str], Mapping[str, Any] | None],
 ) -> Streams:
-    """What answers for streams; `answering` is what it has in common with the delivery."""
+    """What answers for streams and storyboards."""
 
-    async def opened(mounted: Mounted, version: str, size: int) -> Original | SourceParts:
+    async def opened(mounted: Mounted, version: str) -> Original | SourceParts:
         return await opened_version(mounted, version, era_of(purged(tags_at(mounted.name, mounted.key)).numbers))
 
     studio = Studio(pool, opened, renderer.limits, settings.deadline_moving, lambda: pool.stats().idle)
@@ -160,8 +160,8 @@ def streams_of(
         parts,
         ahead,
         Storyboards(store, flights, together, renderer, purged, **common),
+        ladders=ladders,
         **common,
-        **answering,
     )
 
 

@@ -6,13 +6,11 @@ from collections.abc import Awaitable, Callable
 from proxy.failures import NoRoom
 from proxy.sources.mounts import Mounted
 from proxy.sources.source import Parts, Stat, parts_of
-from transforms.formats import FORMATS
+from transforms.formats import FORMATS, by_extension
 from transforms.headers import Header, check_kind
 from transforms.limits import Limits
 from transforms.sniff import HEAD, sniff
 
-_SPELT = {"jpeg": "jpg", "tif": "tiff", "heif": "heic"}
-"""Endings of names that are not those of formats."""
 _MORE = ("xml", "gzip")
 """What more than the first bytes may show to be a drawing."""
 
@@ -53,6 +51,5 @@ async def recorded_in_parts(mounted: Mounted, stat: Stat, limits: Limits, era: s
 
 def _is_called_a_picture(key: str) -> bool:
     """Whether a name says so, which is believed only where nothing depends on it."""
-    ending = key.rpartition(".")[2].lower()
-    row = FORMATS.get(_SPELT.get(ending, ending))
+    row = by_extension(key.rpartition(".")[2])
     return row is not None and row.medium == "picture"

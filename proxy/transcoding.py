@@ -10,7 +10,7 @@ from math import ceil
 from typing import Any
 
 from proxy.answer import Answer
-from proxy.caching import Lifetime
+from proxy.caching import NOW_ONLY
 from proxy.failures import Busy, ClosingDown
 from proxy.films import Witness
 from proxy.rendition import Rendition
@@ -19,7 +19,6 @@ from proxy.stores.result import Result
 from transforms.errors import Refusal, TooLong
 from transforms.limits import Cost
 
-NOW_ONLY = Lifetime(0, "no-store")
 PROMPT = 1.0
 """Seconds of estimated work up to which it is waited for: who gets all of it at once can seek in it."""
 REMEMBERED = 60.0

@@ -82,7 +82,7 @@ async def test_who_heard_late_that_there_is_none_takes_what_was_made_meanwhile(t
     mounted = Mounted("", source := FileSource(tmp_path), "film.mp4")
     header = Header("mp4", 160, 90, 4, seconds=4.0, rate=25.0)
 
-    async def opened(mounted: Mounted, version: str, size: int) -> Any:
+    async def opened(mounted: Mounted, version: str) -> Any:
         original = await source.open(mounted.key)
         crew.state = original.state
         return original

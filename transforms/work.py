@@ -40,7 +40,7 @@ def perform(job: Mapping[str, Any], scratch: Path, aside: Aside) -> Made:
 
 def _kind(job: Mapping[str, Any]) -> Kind:
     """What does a job. FFmpeg is loaded for the first film or sound alone: most workers are never given one."""
-    if "header" not in job or Header.from_dict(job["header"]).medium == "picture":
+    if "header" not in job or FORMATS[job["header"]["kind"]].medium == "picture":
         return _KINDS[job["do"]]
     from transforms.recordings import KINDS
 

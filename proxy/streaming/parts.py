@@ -1,13 +1,12 @@
 """Parts of streams: found in the stores, or made once for all who ask at the same time, on whatever machine."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from proxy.brake import Brake
 from proxy.flights import Flights
-from proxy.lending import OriginalChanged
 from proxy.stores.result import Result, Scratch
 from proxy.stores.tiered import TieredStore
 from proxy.streaming.beside import told
@@ -112,6 +111,5 @@ def _whole(kept: Result | None) -> Result | None:
     return kept if kept and "digest" in kept.meta else None
 
 
-Early = Callable[[Part], Any]
-
-__all__ = ["OriginalChanged", "Parts"]
+Early = Callable[[Part], Awaitable[Result | None]]
+"""Gives a part that is in the making already."""

@@ -28,8 +28,8 @@ class Studio:
     """Has the workers for films do what streams are made of."""
 
     pool: Pool
-    opened: Callable[[Mounted, str, int], Awaitable[Original | Parts]]
-    """The original of this very version and so many bytes; raises OriginalChanged."""
+    opened: Callable[[Mounted, str], Awaitable[Original | Parts]]
+    """The original of this very version; raises OriginalChanged."""
     limits: Callable[[str], Limits]
     deadline: float
     spare: Callable[[], int]
@@ -63,7 +63,7 @@ class Studio:
             late=lambda: {"threads": min(1 + self.spare(), MOST_THREADS)},
             original=f"{mounted.name}/{mounted.key} {version}",
         )
-        original = await self.opened(mounted, version, header.bytes)
+        original = await self.opened(mounted, version)
         try:
             begins()
             with replaced_told():
