@@ -22,9 +22,9 @@ from bench.inputs import photographs
 from bench.machine import described
 from transforms.auto_quality import LEVELS
 from transforms.formats import FORMATS, Format
-from transforms.operation import Saving
 from transforms.saving import quality_for
 from transforms.similarity import Reference
+from transforms.wishes import Saving
 
 RESULTS: Final = Path(__file__).with_suffix(".json")
 PLOT: Final = Path(__file__).parent.parent / "docs/images/quality-curves.svg"

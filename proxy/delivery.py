@@ -14,13 +14,14 @@ from proxy.failures import Busy, ClosingDown, NoSuchOriginal, NoSuchRendition
 from proxy.films import Witness, made_anew
 from proxy.flights import Flights
 from proxy.herd import Make
+from proxy.lending import OriginalChanged, opened
 from proxy.negotiation import bucket
 from proxy.passing import passing_body
 from proxy.pressure import Siblings
 from proxy.reading import Reader, Wanted, hinted
 from proxy.record import Record
 from proxy.records import Records
-from proxy.rendering import OriginalChanged, Renderer, described, opened
+from proxy.rendering import Renderer, described
 from proxy.rendition import Bounds, Rendition, check_name, explained, filename, resolve, strong_tag
 from proxy.stores.result import FileBody, Result, Store
 from proxy.tags import Purged, original_tags

@@ -28,8 +28,6 @@ from transforms.shrunk import Layer, wanted
 from transforms.sniff import HEAD, sniff
 from transforms.video.costs import cost as recorded
 
-__all__ = ["OriginalChanged", "Pool", "Renderer", "Watch", "described", "opened"]
-
 MOVING = tuple(row.name for row in FORMATS.values() if row.medium != "picture")
 """What the first bytes of a film or a sound are."""
 DRAWINGS = (*(row.name for row in FORMATS.values() if row.vector), "xml", "gzip")

@@ -18,7 +18,8 @@ from transforms.icc import profile_name
 from transforms.limits import Limits
 from transforms.look import aspect_ratio, look, looked_at, placeholder, within
 from transforms.opening import Opened, open_original
-from transforms.operation import Loading, Size
+from transforms.operation import Size
+from transforms.wishes import Loading
 
 _EXIF_MARK: Final = b"Exif\0\0"
 

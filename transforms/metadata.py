@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from transforms.exif import Read
-from transforms.operation import Saving
+from transforms.wishes import Saving
 
 Entry = tuple[int, int, bytes]
 """Tag, type and value of an EXIF entry."""

@@ -18,10 +18,11 @@ from transforms.formats import FORMATS
 from transforms.headers import Header
 from transforms.limits import Limits
 from transforms.metadata import kept_exif
-from transforms.operation import Loading, Size
+from transforms.operation import Size
 from transforms.scans import cut
 from transforms.svg import check_drawing, read_svg
 from transforms.turbo import MARGIN
+from transforms.wishes import Loading
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar, data
 
 from transforms.errors import ConflictingOptions, InvalidOption
 from transforms.params import Kind, Misspelt, Pointed
-from transforms.wishes import Loading, Moment, Saving, Waveform
+from transforms.wishes import Loading, Saving
 
 if TYPE_CHECKING:
     from pyvips import Image
-
-__all__ = ["Loading", "Moment", "Operation", "Param", "Saving", "Scene", "Size", "Waveform", "conflict", "param"]
 
 T = TypeVar("T")
 

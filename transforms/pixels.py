@@ -21,7 +21,7 @@ from transforms.colour_management import PROFILE
 from transforms.headers import Header
 from transforms.image import pixels, premultiplied, scale
 from transforms.opening import METADATA, Opened, told_by
-from transforms.operation import Loading, Size
+from transforms.operation import Size
 from transforms.shrunk import (
     FORMATS_OF_PIXELS,
     HALVED_FROM,
@@ -35,6 +35,7 @@ from transforms.shrunk import (
     lying,
 )
 from transforms.turbo import MARGIN
+from transforms.wishes import Loading
 
 
 @dataclass(frozen=True)

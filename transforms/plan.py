@@ -8,9 +8,10 @@ from functools import cached_property, lru_cache
 from typing import TypeVar
 
 from transforms.errors import BadPlan, ConflictingOptions, InvalidOption, NotSupported, UnknownOption, UnknownPreset
-from transforms.operation import FAMILIES, Loading, Operation, Saving, Size, conflict, joined, option_name
+from transforms.operation import FAMILIES, Operation, Size, conflict, joined, option_name
 from transforms.operations.geometry import Density
 from transforms.pipeline import PIPELINE
+from transforms.wishes import Loading, Saving
 
 RESERVED = {
     "l": "overlays",

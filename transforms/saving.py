@@ -15,9 +15,10 @@ from transforms.formats import DEFAULT_QUALITY, Format
 from transforms.image import shown_on
 from transforms.metadata import carried
 from transforms.opening import Opened
-from transforms.operation import Saving, Size
+from transforms.operation import Size
 from transforms.stored import annotated, cleaned, own_quality
 from transforms.turbo import encode_jpeg, recoded
+from transforms.wishes import Saving
 
 WHITE: Final = (255.0, 255.0, 255.0)
 

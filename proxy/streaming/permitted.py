@@ -6,8 +6,8 @@ from proxy.failures import Forbidden
 from proxy.reading import Wanted
 from proxy.streaming.kept import WORDS
 from transforms.errors import NoSuchStream, NotSupported
-from transforms.operation import Loading
 from transforms.video.stream_plan import Rung, StreamPlan
+from transforms.wishes import Loading
 
 
 def left_out(wanted: Wanted) -> tuple[int | None, bool]:

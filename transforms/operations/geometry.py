@@ -8,8 +8,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Self
 
 from transforms.framing import COMPASS, FILLS, PADS, SCALES, Framing, anchored, framed, whole, within
-from transforms.operation import Loading, Operation, Scene, Size, conflict, param
+from transforms.operation import Operation, Scene, Size, conflict, param
 from transforms.params import AspectRatio, Choice, Colour, ColourName, Distance, Length, Number, Whole, plain
+from transforms.wishes import Loading
 
 if TYPE_CHECKING:
     from pyvips import Image

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from transforms.formats import DEFAULT_QUALITY, FORMATS
-from transforms.operation import RESULTS, Loading, Operation, Saving, conflict, param
+from transforms.operation import RESULTS, Operation, conflict, param
 from transforms.params import Choice, Misspelt, Text, Whole
+from transforms.wishes import Loading, Saving
 
 LEVELS = ("best", "good", "eco", "low")
 DESCRIPTIONS = ("json", "explain")

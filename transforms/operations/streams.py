@@ -5,9 +5,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from transforms.operation import Loading, Operation, Saving, Waveform, param
+from transforms.operation import Operation, param
 from transforms.operations.timing import RECORDED
 from transforms.params import Choice, Colour, ColourName, Number, Text, Whole, plain
+from transforms.wishes import Loading, Saving, Waveform
 
 VIDEO_CODECS = ("h264", "h265", "vp9", "av1", "copy")
 AUDIO_CODECS = ("aac", "opus", "mp3", "flac", "copy", "none")

@@ -5,8 +5,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from transforms.operation import Loading, Moment, Operation, Saving, conflict, param
+from transforms.operation import Operation, conflict, param
 from transforms.params import Number, Whole, plain
+from transforms.wishes import Loading, Moment, Saving
 
 LONGEST = 86_400
 """Seconds; a day."""

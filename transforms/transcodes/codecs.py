@@ -8,7 +8,8 @@ from typing import Final
 
 from transforms.errors import ConflictingOptions, NotSupported
 from transforms.formats import DEFAULT_QUALITY
-from transforms.operation import Saving, Size
+from transforms.operation import Size
+from transforms.wishes import Saving
 
 Curve = tuple[tuple[int, int], ...]
 

@@ -5,8 +5,8 @@ from fractions import Fraction
 from typing import Final
 
 from transforms.errors import ConflictingOptions, NoSuchMoment, NotSupported
-from transforms.operation import Loading
 from transforms.video.excerpt import spans
+from transforms.wishes import Loading
 
 FASTEST: Final = 60
 """Frames a second that a film keeps at most where the URL says nothing."""

@@ -19,8 +19,8 @@ from transforms.containers import opened
 from transforms.errors import NoSuchMoment
 from transforms.headers import Header
 from transforms.limits import Limits
-from transforms.operation import Saving
 from transforms.transcodes.excerpts import Excerpt
+from transforms.wishes import Saving
 
 
 def heard_in(container: InputContainer) -> AudioStream | None:

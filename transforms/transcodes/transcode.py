@@ -21,7 +21,7 @@ from transforms.containers import opened
 from transforms.errors import NoSuchStream
 from transforms.headers import Header
 from transforms.limits import Limits
-from transforms.operation import Saving, Size
+from transforms.operation import Size
 from transforms.plan import Plan
 from transforms.transcodes.canvas import Focus
 from transforms.transcodes.codecs import AUDIO, VIDEO, options
@@ -34,6 +34,7 @@ from transforms.transcodes.shots import PIXELS, shots
 from transforms.transcodes.soundtrack import heard_in, loud, portions, samples
 from transforms.video.brightness import is_bright
 from transforms.video.header import picture_of
+from transforms.wishes import Saving
 
 _TOLD_EVERY: Final = 0.25
 """Seconds between words of how far it is."""

@@ -15,7 +15,7 @@ from transforms.containers import demuxed, opened
 from transforms.errors import NoSuchStream, Refusal
 from transforms.headers import Header, read_header
 from transforms.limits import Limits
-from transforms.operation import Loading
+from transforms.wishes import Loading
 
 NO_COVER = "the original is a sound without a cover: there is no picture in it; e_waveform draws the sound itself"
 

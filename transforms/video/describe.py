@@ -15,9 +15,10 @@ from transforms.headers import Header
 from transforms.limits import Limits
 from transforms.look import aspect_ratio, look, looked_at, placeholder, within
 from transforms.opening import open_original
-from transforms.operation import Loading, Size
+from transforms.operation import Size
 from transforms.video.covers import as_picture, cover_of
 from transforms.video.stream_facts import stream_facts
+from transforms.wishes import Loading
 
 _CLOCKWISE: Final = {1: 0, 2: 0, 3: 180, 4: 180, 5: 270, 6: 90, 7: 90, 8: 270}
 """Degrees by which a frame is turned to be shown, by EXIF orientation."""

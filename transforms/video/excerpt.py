@@ -7,9 +7,10 @@ from typing import Final, NamedTuple
 from transforms.errors import ConflictingOptions, NoSuchMoment, ResultTooLarge
 from transforms.headers import Header
 from transforms.limits import Limits
-from transforms.operation import Loading, Size, joined
+from transforms.operation import Size, joined
 from transforms.operations.timing import MomentKind
 from transforms.params import plain
+from transforms.wishes import Loading
 
 USUAL_RATE: Final = 10.0
 """Frames a second of an animation made of a film, where nothing is said and the film has as many."""

@@ -9,11 +9,12 @@ from pyvips import GValue, Image
 
 from transforms.headers import Header
 from transforms.limits import Limits
-from transforms.operation import Loading, Size
+from transforms.operation import Size
 from transforms.turbo import MARGIN
 from transforms.video.excerpt import check_animation, count, delays, frames_a_second, moves, start_of, steps
 from transforms.video.frames import Film, film
 from transforms.video.stills import still
+from transforms.wishes import Loading
 
 
 def frames(
