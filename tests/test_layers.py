@@ -98,10 +98,9 @@ RULES: dict[str, set[str]] = {
     },
     "proxy.delivery": {
         "proxy.answer", "proxy.caching", "proxy.clients", "proxy.failures", "proxy.films", "proxy.flights",
-        "proxy.herd", "proxy.lending", "proxy.negotiation", "proxy.passing", "proxy.pressure", "proxy.reading", "proxy.record",
-        "proxy.records", "proxy.rendering", "proxy.rendition", "proxy.sources", "proxy.stores", "proxy.tags",
-        "proxy.transcoding",
-        "transforms",
+        "proxy.herd", "proxy.lending", "proxy.negotiation", "proxy.passing", "proxy.pressure", "proxy.reading",
+        "proxy.record", "proxy.records", "proxy.rendering", "proxy.rendition", "proxy.sources", "proxy.stores",
+        "proxy.tags", "proxy.transcoding", "transforms",
     },
     "proxy.pressure": {
         "cachetools", "proxy.failures", "proxy.negotiation", "proxy.rendition", "proxy.stores", "proxy.tags",
