@@ -17,7 +17,7 @@ from proxy.lending import OriginalChanged, lent, opened, opened_in_parts, replac
 from proxy.rendition import Rendition
 from proxy.shrunk import ShrunkOriginals, Turn
 from proxy.sources.source import Original, Parts
-from proxy.stores.result import Result, Scratch, Store
+from proxy.stores.result import Result, Store, received
 from proxy.workers.pool import Job, Reply
 from transforms.formats import FORMATS
 from transforms.headers import Header
@@ -126,16 +126,7 @@ class Renderer:
             "grade": grade,
             "format": rendition.format,
         }
-        result: Result | Scratch
-        size = 0
-        if facts is not None:
-            result = Result(meta, _as_json(facts))
-        elif isinstance(reply.body, Path):
-            size = reply.body.stat().st_size
-            result = Scratch(meta, reply.body)
-        else:
-            size = len(reply.body)
-            result = Result(meta, reply.body)
+        result, size = (Result(meta, _as_json(facts)), 0) if facts is not None else received(meta, reply.body)
         self.watch.made(rendition, grade, cost, reply, size)
         return await self.store.put(rendition.key, result, tags)
 

@@ -13,6 +13,7 @@ from bench.trials.finding import Finding
 from bench.trials.fronts import ROOT
 from bench.trials.ground import Ground
 from transforms.limits import Limits
+from transforms.video.encoded import options
 from transforms.video.ladders import LADDERS, Ladder
 from transforms.video.parts import Source
 from transforms.video.planning import part, planned
@@ -85,16 +86,5 @@ async def presets(ground: Ground) -> Finding:
 
 
 def _raw(path: Path, begin: float, seconds: float, rung: Rung, preset: str = "") -> Callable[[], object]:
-    recipe = RECIPES[CURRENT]
-    key = str(round(recipe.key * rung.rate))
-    options = {
-        "preset": preset or recipe.preset,
-        "profile": "high",
-        "crf": str(recipe.crf),
-        "maxrate": str(rung.bits),
-        "bufsize": str(2 * rung.bits),
-        "g": key,
-        "keyint_min": key,
-        "sc_threshold": "0",
-    }
-    return lambda: raw.encoded(path, begin, seconds, (rung.width, rung.height), options)
+    told = options(RECIPES[CURRENT], rung) | ({"preset": preset} if preset else {})
+    return lambda: raw.encoded(path, begin, seconds, (rung.width, rung.height), told)

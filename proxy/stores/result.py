@@ -114,6 +114,13 @@ class Scratch:
         return result.loaded()
 
 
+def received(meta: Mapping[str, JSON], body: bytes | Path) -> tuple[Result | Scratch, int]:
+    """What a worker has made, in memory or in a file of its own, and its size in bytes."""
+    if isinstance(body, Path):
+        return Scratch(meta, body), body.stat().st_size
+    return Result(meta, body), len(body)
+
+
 class Store(Protocol):
     """A place where results are kept by key; it never fails a request, it only knows less."""
 

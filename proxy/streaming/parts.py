@@ -2,12 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from proxy.brake import Brake
 from proxy.flights import Flights
-from proxy.stores.result import Result, Scratch
+from proxy.stores.result import Result, received
 from proxy.stores.tiered import TieredStore
 from proxy.streaming.beside import told
 from proxy.streaming.part import Part
@@ -95,13 +94,7 @@ class Parts:
             begins=begins,
         )
         meta: dict[str, Any] = {**reply.meta, "queue": reply.queued, "grade": "final", "format": part.form}
-        result: Result | Scratch
-        if isinstance(reply.body, Path):
-            size = reply.body.stat().st_size
-            result = Scratch(meta, reply.body)
-        else:
-            size = len(reply.body)
-            result = Result(meta, reply.body)
+        result, size = received(meta, reply.body)
         self.told(part, cost, reply, size)
         return await self.store.put(part.key, result, tags)
 

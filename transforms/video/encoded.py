@@ -52,23 +52,24 @@ def segment(source: Source, plan: StreamPlan, rung: Rung, number: int) -> Part:
     return Part(fragments.segment_of(sink), end - begin)
 
 
-def _declare(output: OutputContainer, recipe: Recipe, rung: Rung) -> Any:
+def options(recipe: Recipe, rung: Rung) -> dict[str, str]:
+    """What x264 is told: a quality, up to so many bits, and a keyframe every so many seconds and nowhere else."""
     key = str(round(recipe.key * rung.rate))
-    stream: Any = output.add_stream(
-        "libx264",
-        rate=rung.rate,
-        options={
-            "preset": recipe.preset,
-            "profile": "high",
-            "crf": str(recipe.crf),
-            "maxrate": str(rung.bits),
-            "bufsize": str(2 * rung.bits),
-            "g": key,
-            "keyint_min": key,
-            "sc_threshold": "0",
-            "forced-idr": "1",
-        },
-    )
+    return {
+        "preset": recipe.preset,
+        "profile": "high",
+        "crf": str(recipe.crf),
+        "maxrate": str(rung.bits),
+        "bufsize": str(2 * rung.bits),
+        "g": key,
+        "keyint_min": key,
+        "sc_threshold": "0",
+        "forced-idr": "1",
+    }
+
+
+def _declare(output: OutputContainer, recipe: Recipe, rung: Rung) -> Any:
+    stream: Any = output.add_stream("libx264", rate=rung.rate, options=options(recipe, rung))
     stream.width, stream.height, stream.pix_fmt = rung.width, rung.height, "yuv420p"
     context = stream.codec_context
     context.time_base = Fraction(rung.unit)
