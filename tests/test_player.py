@@ -152,7 +152,10 @@ def test_every_segment_is_told_with_its_bytes_its_time_and_where_it_came_from(pa
     page.reload()
     # They hold for ever, so that the browser need not ask again.
     expect(page.locator("#segments td[data-tier=browser]").first).to_be_visible()
-    assert page.locator("#plot rect").count() == page.locator("#segments tr").count()
+    # Segments go on arriving between two looks.
+    page.wait_for_function(
+        "() => document.querySelectorAll('#plot rect').length === document.querySelectorAll('#segments tr').length"
+    )
 
 
 def test_the_storyboard_is_shown_over_the_seek_bar(page: Page, server: Server) -> None:
