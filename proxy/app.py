@@ -49,6 +49,7 @@ from proxy.machinery import (
     transcodes_of,
 )
 from proxy.metrics import Metrics
+from proxy.once import Once
 from proxy.origins import Origins
 from proxy.pages import dropping
 from proxy.pages.dropping import Drops
@@ -151,15 +152,13 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         tell=together.tell_of_records,
     )
     together.hear_of_records(records.hear)
-    share = herd.share if herd else alone
+    once = Once(store, flights, herd.share if herd else alone)
     ladders = ladders_of(settings)
     streams = streams_of(
         settings,
         renderer,
         pools.get("moving", pools["drawings"]),
-        store,
-        flights,
-        share,
+        once,
         metrics,
         parts_in(metrics, tracing),
         purged=generations.of,
@@ -171,9 +170,7 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     delivery = Delivery(
         reader=site.reader,
         records=records,
-        store=store,
-        flights=flights,
-        together=share,
+        once=once,
         renderer=renderer,
         films=films,
         siblings=Siblings(store),

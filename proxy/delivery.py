@@ -12,18 +12,17 @@ from proxy.caching import ERROR_AGES, NOW_ONLY, REDIRECT, Freshness, Lifetime, e
 from proxy.clients.rates import Limiter
 from proxy.failures import Busy, ClosingDown, NoSuchOriginal, NoSuchRendition
 from proxy.films import Witness, made_anew
-from proxy.flights import Flights
-from proxy.herd import Make
 from proxy.lending import OriginalChanged, opened
 from proxy.negotiation import bucket
+from proxy.once import Once
 from proxy.passing import passing_body
 from proxy.pressure import Siblings
 from proxy.reading import Reader, Wanted, hinted
 from proxy.record import Record
 from proxy.records import Records
-from proxy.rendering import Renderer, described
+from proxy.rendering import Renderer, described, is_made_here
 from proxy.rendition import Bounds, Rendition, check_name, explained, filename, resolve, strong_tag
-from proxy.stores.result import FileBody, Result, Store
+from proxy.stores.result import FileBody, Result
 from proxy.tags import Purged, original_tags
 from proxy.transcoding import Transcodes
 from transforms.errors import Refusal
@@ -32,7 +31,6 @@ from transforms.headers import Header
 from transforms.operations.output import STREAMS, Fallback, Format
 
 REDIRECT_AGE = 60
-GRADES = ("first", "final")
 STAGES = ("queue", "fetch", "decode", "transform", "encode")
 
 
@@ -54,10 +52,7 @@ class Delivery:
 
     reader: Reader
     records: Records
-    store: Store
-    flights: Flights
-    together: Callable[[str, Make], Awaitable[tuple[Result, bool]]]
-    """Has the work of a key done by this front or by another, and says whether it was this one."""
+    once: Once
     renderer: Renderer
     films: Transcodes
     siblings: Siblings
@@ -140,9 +135,9 @@ class Delivery:
             and not_modified(etag(key, "final"), None, ask.if_none_match, None)
         ):
             return replace(self._promised(wanted, rendition, purged, "final"), unchanged=True, outcome="unchanged")
-        kept = await self.store.get(key)
-        if kept and kept.meta.get("grade") not in GRADES:
-            kept = None  # somebody else's, in a store that others write into; it is made anew, and replaced
+        kept = await self.once.store.get(key)
+        if kept and not is_made_here(kept):
+            kept = None  # it is made anew, and replaced
         grade = str(kept.meta["grade"]) if kept else self.grade if rendition.refined else "final"
         promised = self._promised(wanted, rendition, purged, grade)
         if rendition.ranged:
@@ -155,9 +150,7 @@ class Delivery:
             if kept.tier != "memory":  # a result of an earlier process
                 self.siblings.remember(rendition)
             return replace(promised, body=kept.body, outcome=kept.tier)
-        if (
-            rendition.key not in self.flights and rendition.key not in self.films
-        ):  # who shares the work of another costs none
+        if rendition.key not in self.once and rendition.key not in self.films:
             self.limiter.rendered(ask.client, wanted.verified.kid if wanted.verified else "")
         if made_anew(rendition):
             return await self._film(ask, rendition, promised)
@@ -192,8 +185,7 @@ class Delivery:
         async def make() -> Result:
             return await self.renderer.make(rendition, self.grade, tags, rank=rank, witness=witness)
 
-        (made, here), led = await self.flights.share(rendition.key, lambda: self.together(rendition.key, make))
-        return made, here and led
+        return await self.once.made(rendition.key, make, is_made_here)
 
     def resolved(
         self, wanted: Wanted, record: Record, header: Header, accept: bytes, purged: Purged | None = None
@@ -263,7 +255,7 @@ class Delivery:
         # What is explained is the plan as it is without the question.
         wanted = replace(wanted, plan=wanted.plan.replaced(without=(Format,)))
         rendition = self.resolved(wanted, asked.record, asked.header, ask.accept)
-        kept = await self.store.get(rendition.key)
+        kept = await self.once.store.get(rendition.key)
         cost = described(self.renderer.cost(rendition, self.grade))
         facts = explained(wanted, rendition, ask.accept, cost, kept.tier if kept else None)
         body = json.dumps(facts, indent=1).encode()

@@ -28,6 +28,9 @@ class Exchange(Protocol):
     async def take(self, key: str) -> Result | None:
         """What another machine has made, if it is there."""
 
+    async def glance(self, key: str) -> Result | None:
+        """The same for one who did not have to wait, and has just looked: None where it costs as much as looking."""
+
     async def give(self, key: str, result: Result) -> None:
         """Return when a result is where others look for it, or will not get there."""
 
@@ -86,7 +89,8 @@ class Herd:
                 ours = await self._ours(stack, key, self._patience if patience is None else patience)
                 # After a wait there may be something even where nobody was heard to finish.
                 waited = not ours or self._clock() - asked > SOON
-                if waited and (taken := await self._exchange.take(key)):
+                look = self._exchange.take if waited else self._exchange.glance
+                if taken := await look(key):
                     self.received += 1
                     _tell(answer, taken, False)
                     return
@@ -128,6 +132,9 @@ class SharedTiers:
     async def take(self, key: str) -> Result | None:
         return await self._store.get_anew(key)
 
+    async def glance(self, key: str) -> Result | None:
+        return None
+
     async def give(self, key: str, result: Result) -> None:
         await self._store.settled(key)
 
@@ -141,9 +148,11 @@ class FromHandToHand(SharedTiers):
         self._between, self._most = between, most
 
     async def take(self, key: str) -> Result | None:
-        if result := await self._between.get(key):
-            return await self._store.keep_near(key, result)
-        return await super().take(key)
+        return await self.glance(key) or await super().take(key)
+
+    async def glance(self, key: str) -> Result | None:
+        result = await self._between.get(key)
+        return await self._store.keep_near(key, result) if result else None
 
     async def give(self, key: str, result: Result) -> None:
         if result.length <= self._most:
@@ -161,6 +170,8 @@ class Handover:
     async def take(self, key: str) -> Result | None:
         result = await self._between.get(key)
         return await self._own.put(key, result) if result else None
+
+    glance = take
 
     async def give(self, key: str, result: Result) -> None:
         await self._between.put(key, result)

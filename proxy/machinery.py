@@ -3,7 +3,7 @@
 import os
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from proxy.films import Films
 from proxy.flights import Flights
 from proxy.lending import opened_version
 from proxy.metrics import Metrics
+from proxy.once import Once
 from proxy.records import era_of
 from proxy.refinement import Refinement
 from proxy.rendering import Renderer
@@ -127,9 +128,7 @@ def streams_of(
     settings: Settings,
     renderer: Renderer,
     pool: Pool,
-    store: TieredStore,
-    flights: Flights,
-    share: Callable[..., Awaitable[tuple[Result, bool]]],
+    once: Once,
     metrics: Metrics,
     told: Callable[[Part, Cost, Reply, int], None],
     *,
@@ -146,8 +145,8 @@ def streams_of(
 
     studio = Studio(pool, opened, renderer.limits, settings.deadline_moving, lambda: pool.stats().idle)
     # Work on a film takes its time on another machine too.
-    together = partial(share, patience=settings.deadline_moving)
-    parts = Parts(store, flights, together, studio, told)
+    once = once.with_patience(settings.deadline_moving)
+    parts = Parts(once, studio, told)
     ahead = Ahead(parts.ahead, pool.at_leisure, max(1, pool.stats().size - 1), partial(metrics.count, counted.AHEAD))
     common: dict[str, Any] = {
         "freshness": freshness,
@@ -156,10 +155,10 @@ def streams_of(
         "guarded": settings.behind_nginx,
     }
     return Streams(
-        Plans(store, flights, together, studio, Sidecars(), tuple(sorted(RECIPES, reverse=True))),
+        Plans(once, studio, Sidecars(), tuple(sorted(RECIPES, reverse=True))),
         parts,
         ahead,
-        Storyboards(store, flights, together, renderer, purged, **common),
+        Storyboards(once, renderer, purged, **common),
         ladders=ladders,
         **common,
     )

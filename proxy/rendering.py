@@ -36,10 +36,10 @@ PROBE = Cost(milliseconds=20, memory=32 << 20)
 """What it is expected to cost to read a header that takes a library."""
 _TOLD = (*DRAWN, "json")
 """What a sound's wave is told in that is no pixels."""
+GRADES = ("first", "final")
+"""Of results: as well as is quick, and as well as can be."""
 LOOK = 256 * 256
 """Pixels that a description is drawn from."""
-
-
 SLOWLY = 0.006
 """Seconds for each millisecond that work on a long sound should take: a slow machine that is busy takes some times as
 long."""
@@ -259,6 +259,11 @@ def _fields(limits: Limits) -> dict[str, Any]:
 
 def _as_json(facts: Mapping[str, Any]) -> bytes:
     return json.dumps(facts, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def is_made_here(result: Result) -> bool:
+    """Whether this is a rendition of ours; others write into shared stores too."""
+    return result.meta.get("grade") in GRADES
 
 
 def described(cost: Cost) -> dict[str, float]:

@@ -123,6 +123,15 @@ async def test_one_front_makes_it_and_the_other_takes_it_over() -> None:
     assert [herd.received for herd in two.herds] == [0, 1]
 
 
+async def test_what_was_made_between_a_look_and_the_lock_is_not_made_again() -> None:
+    two = Two()
+    two.go.set()
+    await two.ask(0)
+    taken, here = await two.ask(1)
+    assert (taken.body, here) == (b"picture", False)
+    assert two.made == [0]
+
+
 async def test_a_front_that_fails_is_followed_by_the_next() -> None:
     two = Two()
     two.fail[0] = Busy("no time")

@@ -1,18 +1,17 @@
 """Plans of streams: made once for every version of an original, and kept for those who are in the middle of a film."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
 from cachetools import LRUCache
 
 from proxy.brake import Brake
-from proxy.flights import Flights
-from proxy.herd import Make
+from proxy.once import Once
 from proxy.rendition import Rendition
 from proxy.sources.mounts import Mounted
-from proxy.stores.result import Result, Store
+from proxy.stores.result import Result
 from proxy.streaming.beside import Sidecars, told, weight
 from proxy.streaming.kept import Kept, key_by_id, key_by_source
 from proxy.streaming.studio import Studio
@@ -28,24 +27,20 @@ REMEMBERED = 64 << 20
 _EACH = 1 << 20
 """What that of a film of four hours takes, without the files that lie beside it."""
 
-Together = Callable[[str, Make], Awaitable[tuple[Result, bool]]]
-
 
 class Plans:
     """Finds plans by the original or by their id, and has those made that nobody has made yet."""
 
     def __init__(
         self,
-        store: Store,
-        flights: Flights,
-        together: Together,
+        once: Once,
         studio: Studio,
         sidecars: Sidecars,
         recipes: Sequence[int],
         brake: Brake | None = None,
     ) -> None:
         """`recipes` are the numbers of those that parts are made by, the current one first."""
-        self._store, self._flights, self._together, self._studio = store, flights, together, studio
+        self._once, self._studio = once, studio
         self._sidecars = sidecars
         self._recipes, self._brake = tuple(recipes), brake or Brake()
         self._known: LRUCache[str, Kept] = LRUCache(REMEMBERED, lambda kept: _EACH + weight(kept.beside))
@@ -63,13 +58,13 @@ class Plans:
         )
         if known := self._known.get(key):
             return known
-        kept = await asyncio.to_thread(Kept.read, await self._store.get(key))
+        kept = await asyncio.to_thread(Kept.read, await self._once.store.get(key))
         if kept is None:
 
             async def make() -> Result:
                 return await self._brake.hold(key, lambda: self._make(base, beside, ladder, recipe, key))
 
-            (made, _), _ = await self._flights.share(key, lambda: self._together(key, make))
+            made, _ = await self._once.made(key, make, lambda found: Kept.read(found) is not None)
             kept = await asyncio.to_thread(Kept.read, made)
             assert kept, "what was just written can be read"
         return await self._remembered(base, key, kept)
@@ -78,7 +73,7 @@ class Plans:
         """The plan of an id, if it is kept anywhere and was made with the ladder of this name."""
         key = key_by_id(mounted, ladder, plan)
         if (known := self._known.get(key)) is None:
-            known = await asyncio.to_thread(Kept.read, await self._store.get(key))
+            known = await asyncio.to_thread(Kept.read, await self._once.store.get(key))
             if known is None or known.plan.id != plan:
                 return None
             self._known[key] = known
@@ -99,8 +94,8 @@ class Plans:
         """The plan, from now on found by its id too."""
         mounted = base.mounted
         named = key_by_id(mounted, base.plan.saving.ladder, kept.plan.id)
-        if await self._store.get(named) is None:  # where it was made, or lost since
-            await self._store.put(named, kept.result(), original_tags(mounted))
+        if await self._once.store.get(named) is None:  # where it was made, or lost since
+            await self._once.store.put(named, kept.result(), original_tags(mounted))
         # One value for both names, since what is reckoned from it is kept with it.
         self._known[key] = self._known[named] = self._known.get(named, kept)
         return self._known[key]
@@ -128,4 +123,4 @@ class Plans:
             segments=len(kept.plan.cuts) - 1,
             ms=round(reply.worked * 1000, 1),
         )
-        return await self._store.put(key, kept.result(), original_tags(mounted))
+        return await self._once.store.put(key, kept.result(), original_tags(mounted))

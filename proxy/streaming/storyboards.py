@@ -1,19 +1,18 @@
 """Storyboards: the cues, written here, and their sheets, drawn by workers and kept like pictures."""
 
 import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from proxy.answer import Answer, Ask
 from proxy.caching import Freshness, etag, lifetime, not_modified
 from proxy.clients.rates import Limiter
 from proxy.failures import NoSuchRendition
-from proxy.flights import Flights
-from proxy.herd import Make
+from proxy.once import Once
 from proxy.reading import Wanted
-from proxy.rendering import Renderer
+from proxy.rendering import Renderer, is_made_here
 from proxy.rendition import Rendition
-from proxy.stores.result import Result, Store
+from proxy.stores.result import Result
 from proxy.tags import Purged
 from transforms.formats import FORMATS
 from transforms.video.storyboard import Storyboard
@@ -26,10 +25,7 @@ _SHEET = re.compile(r"storyboard/(\d+)\.(webp|jpg)")
 class Storyboards:
     """Answers for the files below an address with `f_vtt`."""
 
-    store: Store
-    flights: Flights
-    together: Callable[[str, Make], Awaitable[tuple[Result, bool]]]
-    """Has the work of a key done by this front or by another, and says whether it was this one."""
+    once: Once
     renderer: Renderer
     purged: Callable[[Collection[str]], Purged]
     """What purges of these tags there were."""
@@ -67,7 +63,7 @@ class Storyboards:
         promised = self._promised(wanted, sheet, FORMATS[sheet.format].media_type)
         if not_modified(promised.etag, promised.modified, ask.if_none_match, ask.if_modified_since):
             return replace(promised, unchanged=True, outcome="unchanged")
-        if kept := await self.store.get(sheet.key):
+        if (kept := await self.once.store.get(sheet.key)) and is_made_here(kept):
             return replace(promised, body=kept.body, outcome=kept.tier)
         result, alone = await self._made(ask, wanted, sheet)
         return replace(promised, body=result.body, outcome="made" if alone else "shared")
@@ -78,10 +74,9 @@ class Storyboards:
         async def make() -> Result:
             return await self.renderer.make(sheet, "final", wanted.tags)
 
-        if sheet.key not in self.flights:  # who shares the work of another costs none
+        if sheet.key not in self.once:
             self.limiter.rendered(ask.client, wanted.verified.kid if wanted.verified else "")
-        (made, here), led = await self.flights.share(sheet.key, lambda: self.together(sheet.key, make))
-        return made, here and led
+        return await self.once.made(sheet.key, make, is_made_here)
 
     def _promised(self, wanted: Wanted, one: Rendition, media_type: str) -> Answer:
         """All of an answer but its body."""

@@ -153,14 +153,14 @@ class Warming:
         if rendition.key in self._seen:
             return None
         self._seen.add(rendition.key)
-        kept = await delivery.store.get(rendition.key)
+        kept = await delivery.once.store.get(rendition.key)
         if kept is not None and kept.meta.get("grade") == "final":
             return Warmed(shown, "there", size=kept.length)
         if self.rehearsal:
             cost = delivery.renderer.cost(rendition, "final")
             return Warmed(shown, "wanted", milliseconds=cost.milliseconds)
         await delivery.renderer.make(rendition, "final", wanted.tags)
-        kept = await delivery.store.get(rendition.key)
+        kept = await delivery.once.store.get(rendition.key)
         if kept is None:
             return Warmed(shown, "failed", "the cache did not keep it: is it too small, full, or not to be written?")
         return Warmed(shown, "made", size=kept.length)

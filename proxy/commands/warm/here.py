@@ -99,7 +99,7 @@ def run_here(settings: "Settings", wishes: Wishes, dry: bool) -> int:
         raise failed(str(error)) from None
     finally:
         logging.close()
-    evicted = sum(tier.stats().evictions for tier in getattr(application.media.delivery.store, "tiers", ()))
+    evicted = sum(tier.stats().evictions for tier in getattr(application.media.delivery.once.store, "tiers", ()))
     return told.end(interrupted, evicted)
 
 
