@@ -202,6 +202,7 @@ def test_a_file_is_dropped_and_chosen(page: Page, server: Server, tmp_path: Path
 
 def test_a_file_is_dropped_with_the_pointer(page: Page, server: Server) -> None:
     show(page, server)
+    page.locator("[data-option]").first.wait_for(state="attached")  # by then the page listens
     data = list(pictures.encoded(pictures.quadrants(64, 32), "png"))
     page.evaluate(
         """data => {
