@@ -9,6 +9,10 @@ from hypothesis import settings
 
 from tests.redis_server import RedisServer, redis_server
 from tests.seaweed import Seaweed, seaweed
+from transforms import privileges
+
+# Some films of the tests are AV1. Its encoder would make the tests of root, and all they start, real-time processes.
+privileges.keep(~(1 << privileges.CAP_SYS_NICE))
 
 # An example that takes long says that the machine has other things to do, and nothing of ours.
 settings.register_profile("unhurried", deadline=None)

@@ -261,6 +261,12 @@ def test_a_damaged_film_is_no_failure_of_ours(server: Server) -> None:
     assert server.ask("/f_mp4,w_64/damaged.mp4").status == 422
 
 
+def test_no_encoder_makes_its_worker_a_real_time_process(server: Server) -> None:
+    assert frames(server.ask("/f_webm,vc_av1,w_128,h_72/short.mp4").body) == 30
+    tasks = [int(task.name) for worker in server.workers() for task in Path(f"/proc/{worker.pid}/task").iterdir()]
+    assert {os.sched_getscheduler(task) for task in tasks} == {os.SCHED_OTHER}
+
+
 def test_nothing_went_wrong(server: Server) -> None:
     assert not [event for event in server.log() if re.search("Traceback|a request failed", str(event))]
     assert Fraction(server.count("darkroom_responses_total", status="500")) == 0

@@ -968,10 +968,17 @@ async def test_a_worker_is_confined(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert worker.num_fds() <= 4, "three standard ones and its socket"
         assert int(Path(f"/proc/{worker.pid}/oom_score_adj").read_text()) >= 500
         assert worker.nice() == seen["nice"] == 10
+        assert _capabilities(worker.pid) & ~0b110 == 0, "none but to open files"
     assert seen["cwd"] == seen["TMPDIR"]
     assert seen["files"] == []
     assert Path(seen["cwd"]).is_relative_to(tmp_path)
     assert "DARKROOM_KEYS" not in seen
+
+
+def _capabilities(pid: int) -> int:
+    """What a process may do, or could take leave to do."""
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return int(status["CapEff"], 16) | int(status["CapPrm"], 16) | int(status["CapInh"], 16)
 
 
 def test_workers_see_no_credentials_and_a_tuned_allocator(tmp_path: Path) -> None:

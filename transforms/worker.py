@@ -22,6 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from transforms import privileges
 from transforms.carried import refusal_to_fields
 from transforms.elsewhere import Ask, PartedPath, Unreached
 from transforms.errors import Refusal
@@ -220,7 +221,13 @@ def _memory() -> dict[str, int]:
 
 
 def confine(memory: int) -> None:
-    """Make this process die with its front, leave signals to it, and hold `memory` bytes at most."""
+    """Make this process die with its front, leave signals to it, and hold `memory` bytes at most.
+
+    Of what root may do it keeps the opening of files. SVT-AV1 makes a process that may a real-time one of the highest
+    priority (svt_switch_to_real_time), before which all else on its core has to wait, a signal that would end it too.
+    """
+    with suppress(OSError):
+        privileges.keep(1 << privileges.CAP_DAC_OVERRIDE | 1 << privileges.CAP_DAC_READ_SEARCH)
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
