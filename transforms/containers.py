@@ -39,6 +39,8 @@ _OPTIONS: Final[dict[str, dict[str, str]]] = {
     # Guessed timestamps would be looked for through a megabyte of an AVI, which has no others.
     "avi": {"probesize": "32768", "analyzeduration": "0"},
 }
+_LITTLE: Final = {"probesize": "65536", "fpsprobesize": "0"}
+_UNSEEN: Final = {"skip_frame": "all"}
 
 
 class Nameless(io.RawIOBase):
@@ -66,19 +68,25 @@ class Nameless(io.RawIOBase):
 
 
 @contextmanager
-def opened(path: Path, kind: str, limits: Limits) -> Iterator[InputContainer]:
+def opened(path: Path, kind: str, limits: Limits, *, known: bool = False) -> Iterator[InputContainer]:
     """An original of a kind of `DEMUXERS`, open for reading. Raises DamagedOriginal and TooManyStreams.
 
+    FFmpeg decodes some frames to learn what a container does not say, such as the format of pixels and of samples. Who
+    has `known` that, and asks for pictures, is spared it where the container says all else.
     What FFmpeg says of bytes that it cannot use is DamagedOriginal too, in the whole of the block.
     """
     demuxer = DEMUXERS[kind]
     # A film may grow in its midst, or be larger than its container says: its decoders refuse such frames.
     bounds = {"max_pixels": str(round(limits.video_megapixels * 1_000_000))}
     options = {**_SAFE, "format_whitelist": ",".join((demuxer, *_ALIASES.get(demuxer, ()))), **_OPTIONS.get(kind, {})}
+    sparing = known and demuxer == "mov"
+    if sparing:
+        options |= _LITTLE
+    looking = bounds | _UNSEEN if sparing else bounds
     with (
         path.open("rb", buffering=0) as file,
         damage_told(kind),
-        _begun(file, demuxer, options, [bounds] * limits.streams) as container,
+        _begun(file, demuxer, options, [looking] * limits.streams) as container,
     ):
         limits.check_streams(len(container.streams))
         for stream in container.streams.video:

@@ -30,7 +30,7 @@ def segment(source: Source, plan: StreamPlan, rung: Rung, number: int) -> Part:
     begin, end = plan.segments(rung)[number]
     first, last = round(begin / rung.unit), round(end / rung.unit)
     sink = io.BytesIO()
-    with opened(source.path, source.kind, source.limits) as container:
+    with opened(source.path, source.kind, source.limits, known=True) as container:
         if rung.stream is None or rung.stream >= len(container.streams):
             raise DamagedOriginal("the original has no such stream any more")
         film: Any = container.streams[rung.stream]

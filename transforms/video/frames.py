@@ -41,12 +41,13 @@ _THREADS: Final = 2
 class Film:
     """The pictures of an open film. Its moments are exact seconds from the first frame that a player shows."""
 
-    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+    def __init__(self, container: InputContainer, stream: VideoStream, *, alone: bool = False) -> None:
+        """`alone` is for who asks for keyframes only: decoders that begin several frames at once are slower for one."""
         self._container, self.stream = container, stream
         self._base = stream.time_base or Fraction(1, 1000)
         self._start = round(beginning(container) / self._base)
         codec = stream.codec_context
-        codec.thread_type, codec.thread_count = "AUTO", _THREADS
+        codec.thread_type, codec.thread_count = "SLICE" if alone else "AUTO", _THREADS
 
     def frame_at(self, moment: Fraction) -> VideoFrame:
         """The frame that a decode of the whole film would show at a moment: the last one that has begun by then.
@@ -182,13 +183,16 @@ class Film:
 
 
 @contextmanager
-def film(path: Path, kind: str, limits: Limits) -> Iterator[Film]:
-    """An original's pictures, for as long as the block lasts. Raises DamagedOriginal, NoSuchStream, TooManyStreams."""
-    with opened(path, kind, limits) as container:
+def film(path: Path, kind: str, limits: Limits, *, alone: bool = False) -> Iterator[Film]:
+    """An original's pictures, for as long as the block lasts; `alone` as for Film.
+
+    Raises DamagedOriginal, NoSuchStream, TooManyStreams.
+    """
+    with opened(path, kind, limits, known=True) as container:
         stream = picture_of(container)
         if stream is None:
             raise NoSuchStream("the original has no pictures that move")
-        yield Film(container, stream)
+        yield Film(container, stream, alone=alone)
 
 
 def _needed(packet: "Packet[VideoStream]", until: int) -> bool:

@@ -34,12 +34,12 @@ def frames(
     """
     if not (animated and moves(loading)):
         size = _reduced(header, target, MARGIN)
-        with film(path, header.kind, limits) as pictures:
+        with film(path, header.kind, limits, alone=loading.nearest) as pictures:
             return [still(_shown(pictures, header, loading), size)]
     size = _reduced(header, target, 1.0)
     check_animation(limits, count(loading, header, rate), size)
     moments = steps(loading, header, rate)
-    with film(path, header.kind, limits) as pictures:
+    with film(path, header.kind, limits, alone=loading.nearest) as pictures:
         if loading.interesting:
             begun = pictures.begins(pictures.interesting(Fraction(header.seconds)))
             moments = [begun + moment for moment in moments]

@@ -30,7 +30,7 @@ def segment(source: Source, plan: StreamPlan, rung: Rung, number: int) -> Part:
     """The packets from the keyframe at one cut up to that at the next."""
     begin, end = plan.segments(rung)[number]
     last = number + 1 == len(plan.segments(rung))
-    with opened(source.path, source.kind, source.limits) as container:
+    with opened(source.path, source.kind, source.limits, known=True) as container:
         film = _stream(container, rung)
         packets = _packets(container, film, plan.start, rung.time_base, round(begin / rung.time_base), end, last)
         sink = io.BytesIO()

@@ -46,12 +46,12 @@ def sheet(path: Path, header: Header, plan: Plan, number: int, row: Format, limi
     """One sheet of a film's storyboard. Raises DamagedOriginal, NoSuchMoment, NoSuchStream and TooManyStreams."""
     board = Storyboard.of(header, plan)
     plan, moments = sized(plan), [Fraction(board.moment(tile)) for tile in board.on(number)]
-    with opened(path, header.kind, limits) as container:
+    with opened(path, header.kind, limits, known=True) as container:
         stream = picture_of(container)
         if stream is None:
             raise NoSuchStream("the original has no pictures that move")
         exact = not plan.loading.nearest and _worthwhile(container, stream, board, len(moments), header)
-        film = Film(container, stream)
+        film = Film(container, stream, alone=not exact)
         frames = film.frames_at(moments) if exact else map(film.keyframe_at, moments)
         tiles = list(_tiles(frames, header, plan))
     size = board.size(number)
