@@ -3,7 +3,7 @@
 import asyncio
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,13 +39,13 @@ class Player:
     async def of(cls, port: int, name: str) -> "Player":
         return cls(await Http.open(port), name)
 
-    async def begin(self) -> str:
-        """Read the playlist of playlists."""
-        answer = await self.ask("~master.m3u8")
+    async def begin(self) -> list[float]:
+        """Read the playlist of playlists; returns the seconds after which it was told to come back."""
+        answer, told = await patiently(lambda: self.ask("~master.m3u8"))
         if answer.status != 200:
             raise RuntimeError(f"{answer.status} {answer.body[:200]!r}")
         self.master = answer.body.decode()
-        return self.master
+        return told
 
     def folders(self) -> list[str]:
         """The folders of all rungs, pictures and sound."""
@@ -63,15 +63,19 @@ class Player:
         """A segment or a head."""
         return await self.ask(f"{self.folder(rung)}/{part}.{'mp4' if part == 'init' else 'm4s'}")
 
+    async def patient_part(self, rung: str, part: int | str) -> tuple[Answer, list[float]]:
+        """The same, patiently."""
+        return await patiently(lambda: self.part(rung, part))
+
     def close(self) -> None:
         self._connection.close()
 
 
-async def patiently(player: Player, rung: str, number: int, most: float = 120.0) -> tuple[Answer, list[float]]:
-    """A segment as a polite player gets it: whoever is refused comes back when told. Returns what it was told."""
+async def patiently(ask: Callable[[], Awaitable[Answer]], most: float = 120.0) -> tuple[Answer, list[float]]:
+    """A file as a polite player gets it: whoever is refused comes back when told. Returns what it was told."""
     told: list[float] = []
     while True:
-        answer = await player.part(rung, number)
+        answer = await ask()
         if answer.status != 503 or sum(told) > most:
             return answer, told
         told.append(float(answer.fields.get("retry-after", "1")))
