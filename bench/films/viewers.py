@@ -104,8 +104,8 @@ async def beyond(ground: Ground) -> Finding:
     return Finding(
         f"V6 {CROWD} cold viewers at once of segments of 6 s at 720p",
         "who is refused is told the wait within a factor of two, and all are served in the end",
-        f"{served} of {CROWD} served, {len(told)} were refused first; they waited {middle:.2f} times what they were told "
-        f"({_range(ratios)}), told {_range(told)} s",
+        f"{served} of {CROWD} served, {len(told)} were refused first; they waited {middle:.2f} times what they were "
+        f"told ({_range(ratios)}), told {_range(told)} s",
         served == CROWD and bool(told) and 0.5 <= middle <= 2.0,
     )
 
