@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -71,12 +72,19 @@ class Survived:
             f"{sum(seen.ended and len(seen.ranges) == 1 for seen in self.seen)} of {len(self.seen)} players to the end "
             f"in one range, {sum(len(seen.fatal) for seen in self.seen)} fatal errors, they stood still "
             f"{sum(seen.waits for seen in self.seen)} times; {len(audience.parts)} parts to other viewers, "
-            f"{sum(one.late for one in audience.parts)} after their URL had expired, {len(audience.failed)} failed, "
+            f"{sum(one.late for one in audience.parts)} after their URL had expired, {_failures(audience)} failed, "
             f"{len(audience.broken)} broke off and came when asked for again, the slowest after {slowest:.1f} s; "
             f"{differ} of {len(audience.bodies)} with different bytes; {self.made} parts made, {self.kept} different "
             f"ones, {len(self.again)} written twice; {self.ratio:.2f} times the bytes of the films read, by front "
             f"{shares}"
         )
+
+
+def _failures(audience: Audience) -> str:
+    """How many answers no player could use, and what they were asked for."""
+    kinds = Counter((one.status, one.rung, one.part) for one in audience.failed)
+    told = ", ".join(f"{status} for {rung}/{part}" for (status, rung, part), _ in kinds.most_common(3))
+    return f"{len(audience.failed)} ({told})" if told else "0"
 
 
 @dataclass

@@ -32,7 +32,7 @@ async def in_memory(ground: Ground) -> Finding:
         bare, port = _bare(ground.folder, body)
         try:
             await asyncio.to_thread(bare.start)
-            await wrk(address, [], 1, CLIENTS)
+            await wrk(address, [], seconds, CLIENTS)  # by then what it needs for all clients is there
             before = psutil.Process(front.pid).memory_info().rss
             for _ in range(TURNS):
                 ours.append(await wrk(address, [], seconds, CLIENTS))
