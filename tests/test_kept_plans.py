@@ -1,11 +1,14 @@
 """Plans of streams as values: kept and read again, named in URLs, and what their parts will cost."""
 
 import zlib
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from proxy.failures import Busy
 from proxy.sources.file import FileSource
 from proxy.sources.mounts import Mounted
 from proxy.stores.result import Result
@@ -14,6 +17,7 @@ from proxy.streaming.beside import REMEMBERED, TOGETHER, Sidecars, weight
 from proxy.streaming.kept import LARGEST, Kept, id_of, key_by_id, key_by_source, named
 from proxy.streaming.leaf import Leaf
 from proxy.streaming.part import Part
+from proxy.streaming.plans import Plans
 from transforms.headers import Header
 from transforms.video.beside import Beside
 from transforms.video.stream_costs import planning, segment
@@ -46,6 +50,14 @@ def test_a_plan_is_read_as_it_was_kept() -> None:
 def test_what_is_no_plan_is_none(body: bytes) -> None:
     assert Kept.read(Result({}, body)) is None
     assert Kept.read(None) is None
+
+
+def test_a_plan_of_a_newer_release_is_for_its_servers() -> None:
+    plans = Plans(mock.Mock(), mock.Mock(), mock.Mock(), (2, 1))
+    for recipe in (1, 2):
+        plans.check_makes(replace(PLAN, recipe=recipe))
+    with pytest.raises(Busy, match="newer release"):
+        plans.check_makes(replace(PLAN, recipe=3))
 
 
 def test_what_becomes_too_much_is_no_plan() -> None:

@@ -8,6 +8,7 @@ import structlog
 from cachetools import LRUCache
 
 from proxy.brake import Brake
+from proxy.failures import Busy
 from proxy.once import Once
 from proxy.rendition import Rendition
 from proxy.sources.mounts import Mounted
@@ -89,6 +90,11 @@ class Plans:
             if kept.plan.id == plan:
                 return kept
         return None
+
+    def check_makes(self, plan: StreamPlan) -> None:
+        """Raises Busy for a plan by a recipe that only a newer release has: a server of that is about to be asked."""
+        if plan.recipe > self._recipes[0]:
+            raise Busy("this stream was planned by a newer release, which this server is not of yet")
 
     async def _remembered(self, base: Rendition, key: str, kept: Kept) -> Kept:
         """The plan, from now on found by its id too."""

@@ -144,6 +144,7 @@ class Streams:
         )
         result, outcome, timings = await self.parts.find(part), "", {}
         if result is None:
+            self.plans.check_makes(part.kept.plan)
             if not self.parts.is_made(part):  # who shares the work of another costs none
                 self.limiter.rendered(ask.client, wanted.verified.kid if wanted.verified else "")
             try:
