@@ -11,6 +11,7 @@ import pytest
 
 from proxy.flights import Flights
 from proxy.herd import alone
+from proxy.once import Once
 from proxy.sources.file import FileSource
 from proxy.sources.mounts import Mounted
 from proxy.stats import Stats
@@ -90,7 +91,7 @@ async def test_who_heard_late_that_there_is_none_takes_what_was_made_meanwhile(t
     far, crew = Far(), Crew()
     studio = Studio(crew, opened, lambda _: Limits(), 10.0, lambda: 0)
     store = TieredStore([MemoryStore(1 << 20)], [Behind(far, 60.0)])
-    parts = Parts(store, Flights(), alone, studio, lambda *_: None)
+    parts = Parts(Once(store, Flights(), alone), studio, lambda *_: None)
     part = Part(mounted, Kept(PLAN, header), RUNG, 0)
     far.held = True
     late = asyncio.create_task(parts.find(part))
