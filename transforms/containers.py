@@ -39,6 +39,7 @@ _OPTIONS: Final[dict[str, dict[str, str]]] = {
     # Guessed timestamps would be looked for through a megabyte of an AVI, which has no others.
     "avi": {"probesize": "32768", "analyzeduration": "0"},
 }
+# For who knows the film: bytes that are read of its packets, and no frame of them is decoded.
 _LITTLE: Final = {"probesize": "65536", "fpsprobesize": "0"}
 _UNSEEN: Final = {"skip_frame": "all"}
 
