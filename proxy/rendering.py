@@ -5,6 +5,7 @@ import functools
 import json
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -22,9 +23,10 @@ from proxy.workers.pool import Job, Reply
 from transforms.formats import FORMATS
 from transforms.headers import Header
 from transforms.limits import Cost, Limits, estimate
+from transforms.operation import Size
 from transforms.operations.output import DRAWN
 from transforms.params import plain
-from transforms.shrunk import Layer, wanted
+from transforms.shrunk import wanted
 from transforms.sniff import HEAD, sniff
 from transforms.video.costs import cost as recorded
 
@@ -55,6 +57,8 @@ class Pool(Protocol):
     """Where work on pixels is done."""
 
     async def run(self, job: Job) -> Reply: ...
+
+    def standing(self, cost: Cost, rank: int = 0) -> AbstractContextManager[float]: ...
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,11 @@ class Renderer:
         target = wanted(rendition.plan, header, rendition.focus) if still else None
         name = f"{mounted.name}\n{mounted.key}\n{rendition.record.version}"
         saves = estimate(header, "jpg", LOOK).milliseconds if target else 0.0
-        async with self.shrunk.turn(name, header, target, saves=saves, behind=rank > 0) as turn:
+
+        def standing(reach: Size) -> AbstractContextManager[float]:
+            return self.pictures.standing(self.cost(rendition, grade, reach), rank)
+
+        async with self.shrunk.turn(name, header, target, saves=saves, standing=standing, behind=rank > 0) as turn:
             reply, cost, fetched, unchanged = await self._worked(rendition, grade, rank, turn, witness)
         # The worker reads the file that was opened here, but nothing is kept of one that was written meanwhile.
         if not unchanged:
@@ -139,7 +147,7 @@ class Renderer:
         as it was.
         """
         started, pool, deadline = time.monotonic(), *self._place(rendition.header)
-        cost = self.cost(rendition, grade, turn.layer)
+        cost = self.cost(rendition, grade, turn.layer and Size(turn.layer.width, turn.layer.height))
         if is_sounding(rendition):
             deadline += SLOWLY * cost.milliseconds
         job = Job(
@@ -149,6 +157,7 @@ class Renderer:
             cost=cost.milliseconds,
             memory=cost.memory,
             rank=rank,
+            since=turn.since,
             original=f"{rendition.mounted.name}/{rendition.mounted.key} {rendition.record.version}",
         )
         if made_anew(rendition):
@@ -214,8 +223,8 @@ class Renderer:
             return self.moving, self.deadline_moving
         return (self.drawings, self.deadline_svg) if FORMATS[header.kind].vector else (self.pictures, self.deadline)
 
-    def cost(self, rendition: Rendition, grade: str, layer: Layer | None = None) -> Cost:
-        """What it will take to make a rendition, from the header alone, or from pixels that are there."""
+    def cost(self, rendition: Rendition, grade: str, decoded: Size | None = None) -> Cost:
+        """What it will take to make a rendition, from the header alone, or from `decoded` pixels."""
         if made_anew(rendition):
             return film_cost(rendition)
         if rendition.header.medium != "picture":
@@ -224,7 +233,7 @@ class Renderer:
         if rendition.format not in FORMATS:
             return estimate(rendition.header, "jpg", min(LOOK, rendition.header.pixels))
         size = max(rendition.sizes, key=lambda size: size.width * size.height)
-        pixels = layer.width * layer.height if layer else None
+        pixels = decoded.width * decoded.height if decoded else None
         measured = rendition.plan.saving.level is not None
         area = size.width * size.height
         return estimate(rendition.header, rendition.format, area, grade=grade, pixels=pixels, measured=measured)

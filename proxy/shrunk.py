@@ -4,9 +4,9 @@ import asyncio
 import os
 import weakref
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -80,6 +80,12 @@ class Turn:
     held: Held | None = None
     layer: Layer | None = None
     lead: Lead | None = None
+    since: float | None = None
+    """When whoever has waited for another came into the workers' line."""
+
+
+Standing = Callable[[Size], AbstractContextManager[float]]
+"""Keeps a place in the workers' line for what will be made from pixels of a size; may refuse it."""
 
 
 class ShrunkOriginals:
@@ -116,21 +122,29 @@ class ShrunkOriginals:
 
     @asynccontextmanager
     async def turn(
-        self, original: str, header: Header, target: Size | None, *, saves: float, behind: bool = False
+        self,
+        original: str,
+        header: Header,
+        target: Size | None,
+        *,
+        saves: float,
+        standing: Standing,
+        behind: bool = False,
     ) -> AsyncIterator[Turn]:
         """What to make a result from that an original is scaled to `target` for; None can share nothing.
 
-        Waits while another decodes what suffices. To decode it again would take `saves` milliseconds. Who is `behind`
-        others takes what is there, but lets nobody wait for him.
+        Waits, `standing` in line, while another decodes what suffices. To decode it again would take `saves`
+        milliseconds. Who is `behind` others takes what is there, but lets nobody wait for him.
         """
         if target is None or not self._most:
             yield Turn()
             return
         found = self.find(original, header, target)
         if not found and not behind and (lead := self._leading(original, target)):
-            await lead.ended.wait()
+            with standing(lead.reach) as since:
+                await lead.ended.wait()
             # Where nothing was left, each goes on alone: to wait in turns for what fails would take for ever.
-            found = self.find(original, header, target) or Turn()
+            found = replace(self.find(original, header, target) or Turn(), since=since)
         self._counted["hits" if found and found.held else "misses"] += 1
         if found and found.held:
             self._use(found.held)
@@ -142,7 +156,7 @@ class ShrunkOriginals:
                 raise
             return
         if found or behind:
-            yield Turn()
+            yield found or Turn()
             return
         lead = Lead(original, at_least(target, header, LEAST), saves)
         leads = self._leads.setdefault(original, [])

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from proxy.failures import Busy
 from proxy.workers.pool import Job, Pool
 from tests.test_workers import MIB, job, pool
+from transforms.limits import Cost
 
 pytestmark = pytest.mark.anyio
 
@@ -84,3 +85,39 @@ async def test_the_pace_of_the_machine_is_learnt(tmp_path: Path) -> None:
                 await opened.run(Work(0.6, cost=200).job)
             told, taken = refused.value.retry_after, await taken_after(opened, Work(0.6, cost=200))
         assert told / 2 <= taken <= told * 2, f"told {told:.2f}, taken after {taken:.2f}"
+
+
+async def test_who_waits_for_something_else_counts_and_then_goes_before_who_came_later(tmp_path: Path) -> None:
+    async with pool(tmp_path, size=1, queue_seconds=2) as opened:
+        begun = asyncio.create_task(opened.run(Work(0.7).job))
+        await asyncio.sleep(0.1)
+        ended: list[str] = []
+
+        async def run(name: str, since: float | None = None) -> None:
+            await opened.run(replace(Work(0.4).job, since=since))
+            ended.append(name)
+
+        cost = Cost(milliseconds=400, memory=MIB)
+        with opened.standing(cost) as since, opened.standing(cost):
+            later = asyncio.create_task(run("later"))
+            await asyncio.sleep(0)
+            assert opened.stats().queued == 3
+            with pytest.raises(Busy), opened.standing(cost):
+                raise AssertionError("there are 1.8 seconds of work before it")
+            with pytest.raises(Busy):
+                await opened.run(Work(0.4).job)
+        first = asyncio.create_task(run("first", since))
+        await asyncio.gather(begun, later, first)
+        assert ended == ["first", "later"]
+        assert opened.stats().queued == 0
+
+
+async def test_who_has_waited_for_something_else_is_not_kept_for_longer_than_others(tmp_path: Path) -> None:
+    async with pool(tmp_path, size=1, queue_seconds=0.5) as opened:
+        running = asyncio.create_task(opened.run(Work(1.5).job))
+        await asyncio.sleep(0.1)
+        begun = time.monotonic()
+        with pytest.raises(Busy):
+            await opened.run(replace(Work(0.1).job, since=begun - 0.4))
+        assert time.monotonic() - begun < 0.4
+        await running

@@ -25,15 +25,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One large original that keeps a worker busy for seconds, and small ones."""
     place = tmp_path_factory.mktemp("originals")
     large = pictures.photograph(1000, 700).replicate(3, 3)
-    (place / "large.jpg").write_bytes(pictures.encoded(large, "jpg"))
+    for name in ("large", "other"):
+        (place / f"{name}.jpg").write_bytes(pictures.encoded(large, "jpg"))
     for name in ("a", "b", "c", "d", "e"):
         (place / f"{name}.jpg").write_bytes(pictures.encoded(pictures.photograph(600, 400, seed=ord(name)), "jpg"))
     (place / "alpha.png").write_bytes(pictures.rgba())
     return place
 
 
-def pressed(folder: Path, place: Path, workers: int) -> Iterator[Server]:
-    settings: dict[str, Any] = {"first": "final", "queue_seconds": 0.3, "deadline": 30, "workers": workers}
+def pressed(folder: Path, place: Path, workers: int, queue_seconds: float = 0.3) -> Iterator[Server]:
+    settings: dict[str, Any] = {"first": "final", "queue_seconds": queue_seconds, "deadline": 30, "workers": workers}
     with serving(folder, place, **settings) as running:
         yield running
 
@@ -51,13 +52,13 @@ def two(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
 
 
 @asynccontextmanager
-async def busy(server: Server, number: int) -> AsyncIterator[None]:
+async def busy(server: Server, number: int) -> AsyncIterator["asyncio.Task[Reply]"]:
     """While a worker encodes something large, and leaves with the test."""
     task = asyncio.create_task(fetch(server.port, f"/f_avif,v_{number},w_2900/large.jpg"))
     await asyncio.to_thread(server.until, lambda: server.count("darkroom_workers", pool="pictures", state="busy"))
     await asyncio.sleep(0.1)
     try:
-        yield
+        yield task
         assert server.count("darkroom_workers", pool="pictures", state="busy"), "the work ended before the test"
     finally:
         while not task.done():  # it is tried a second time
@@ -178,3 +179,17 @@ async def test_hits_and_health_wait_for_nobody(one: Server) -> None:
         f"hits and health: p50 {percentile(seconds, 0.5) * 1000:.1f} ms, p99 {percentile(seconds, 0.99) * 1000:.1f} ms"
     )
     assert percentile(seconds, 0.95) < SOON
+
+
+async def test_who_waits_for_the_decoding_of_others_stands_in_line_for_it(folder: Path, tmp_path: Path) -> None:
+    """The first waits for a worker, the others for what it will leave: it is known at once who will have none."""
+    for server in pressed(folder, tmp_path, 1, queue_seconds=20):
+        async with busy(server, 4) as large:
+            paths = (f"/f_avif,w_{width}/other.jpg" for width in range(1500, 1540))
+            asked = [asyncio.create_task(fetch(server.port, path)) for path in paths]
+            done, waiting = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+            assert not large.done(), "nothing is decoded yet"
+            await asyncio.to_thread(server.until, lambda: server.count("darkroom_queue_length", pool="pictures"))
+            for task in waiting:
+                task.cancel()
+            assert {task.result().status for task in done} == {503}

@@ -4,11 +4,12 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
 
-from proxy.failures import WorkerLost, WorkFailed
+from proxy.failures import Busy, WorkerLost, WorkFailed
 from proxy.shrunk import Held, Lead, ShrunkOriginals, Turn
 from tests import pictures
 from tests.serving import Server, fetch, serving
@@ -42,6 +43,14 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
+CAME = 7.0
+
+
+def standing(reach: Size) -> AbstractContextManager[float]:
+    """A place in a line, since the same moment for everybody."""
+    return nullcontext(CAME)
+
+
 class Visitor:
     """Somebody who makes a result, and lets the test decide when."""
 
@@ -54,7 +63,7 @@ class Visitor:
     async def _visit(
         self, pixels: ShrunkOriginals, original: str, target: Size | None, saves: float, how: dict[str, bool]
     ) -> None:
-        async with pixels.turn(original, HEADER, target, saves=saves, **how) as self.turn:
+        async with pixels.turn(original, HEADER, target, saves=saves, standing=standing, **how) as self.turn:
             self._has.set()
             await self.go.wait()
 
@@ -106,6 +115,23 @@ async def test_before_it_begins_the_decoding_is_asked_for_all_that_others_want()
         await visitor.end()
 
 
+async def test_who_waits_stands_in_line_for_work_from_what_is_decoded_and_may_be_refused() -> None:
+    pixels, told = ShrunkOriginals(64 * MIB), list[Size]()
+
+    def full(reach: Size) -> AbstractContextManager[float]:
+        told.append(reach)
+        raise Busy("no place", retry_after=1)
+
+    first = Visitor(pixels, "a", SMALL)
+    await led(first)
+    with pytest.raises(Busy):
+        async with pixels.turn("a", HEADER, LARGE, saves=40, standing=full):
+            raise AssertionError("he was refused")
+    assert told == [Size(1400, 1050)]
+    await first.end()
+    assert pixels.stats().misses == 1
+
+
 async def test_a_thumbnail_leaves_enough_for_usual_sizes() -> None:
     pixels = ShrunkOriginals(64 * MIB)
     first = Visitor(pixels, "a", Size(40, 30))
@@ -124,7 +150,7 @@ async def test_where_nothing_is_left_each_goes_on_alone() -> None:
     lead.begin()
     await visitors[0].end()
     turns = [await visitor.has_turn() for visitor in visitors[1:]]
-    assert turns == [Turn()] * 3
+    assert turns == [Turn(since=CAME)] * 3
     for visitor in visitors[1:]:
         await visitor.end()
 
@@ -206,7 +232,7 @@ async def test_what_a_worker_says_wrongly_is_not_kept() -> None:
     pixels, before = ShrunkOriginals(64 * MIB), descriptors()
     first, second = Visitor(pixels, "a", SMALL), Visitor(pixels, "a", SMALL)
     leave(pixels, await led(first), size=10)
-    assert await second.has_turn() == Turn()
+    assert await second.has_turn() == Turn(since=CAME)
     assert pixels.stats().entries == 0
     for visitor in (first, second):
         await visitor.end()
@@ -215,7 +241,7 @@ async def test_what_a_worker_says_wrongly_is_not_kept() -> None:
 
 async def fail(pixels: ShrunkOriginals, failure: Refusal) -> None:
     """Go on from pixels that are there, without success."""
-    async with pixels.turn("a", HEADER, SMALL, saves=40) as turn:
+    async with pixels.turn("a", HEADER, SMALL, saves=40, standing=standing) as turn:
         assert turn.held
         raise failure
 

@@ -112,6 +112,18 @@ def test_reserved_workers_take_cheap_work_alone(clock: Clock) -> None:
     assert waiting.next() == "another AVIF"
 
 
+def test_who_waits_for_something_else_first_is_counted_and_keeps_his_place(clock: Clock) -> None:
+    waiting = line(clock, size=1)
+    with waiting.expecting(cost=100, memory=1, rank=0) as since:
+        assert (waiting.waiting, waiting.milliseconds, waiting.next()) == (1, 100, None)
+        clock.now = 1
+        assert waiting.wait(cost=100, memory=1, rank=0) == pytest.approx(0.1)
+        join(waiting, "came later", cost=100)
+    assert (waiting.waiting, waiting.milliseconds) == (1, 100)
+    waiting.join("first", cost=100, memory=1, rank=0, since=since)
+    assert served(waiting) == ["first", "came later"]
+
+
 def test_what_runs_together_fits_into_the_memory(clock: Clock) -> None:
     waiting = line(clock, size=3, memory=100)
     for item in "ab":

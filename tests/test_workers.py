@@ -685,14 +685,14 @@ async def test_originals_of_every_kind_are_read_by_their_descriptors(tmp_path: P
 
 async def test_a_full_line_refuses_at_once_and_says_when_to_come_back(tmp_path: Path) -> None:
     async with pool(tmp_path, queue_seconds=2) as opened:
-        tasks = [asyncio.create_task(opened.run(job("sleep", seconds=0.5, cost=1000))) for _ in range(6)]
-        await until(lambda: opened.stats().queued == 4)
+        tasks = [asyncio.create_task(opened.run(job("sleep", seconds=0.5, cost=1000))) for _ in range(4)]
+        await until(lambda: opened.stats().queued == 2)
         begun = time.monotonic()
         with pytest.raises(Busy) as refused:
             await opened.run(job("nothing", cost=1000))
         assert time.monotonic() - begun < 0.1
         assert refused.value.retry_after == 1
-        assert opened.stats().queued_ms == 4000
+        assert opened.stats().queued_ms == 2000
         await asyncio.sleep(refused.value.retry_after)
         assert await opened.run(job("nothing")), "it was the truth"
         await asyncio.gather(*tasks)

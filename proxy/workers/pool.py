@@ -5,7 +5,8 @@ import functools
 import itertools
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +20,16 @@ from proxy.workers.scratch import Scratch
 from proxy.workers.tickets import Job, Reply, Ticket, discard
 from proxy.workers.waiting import Line
 from transforms.errors import Refusal
+from transforms.limits import Cost
 
 __all__ = ["BEHIND", "Job", "Pool", "PoolStats", "Reply"]
 
 # By the reason for which the worker ended. Those from outside count too: the kernel's memory killer is one of them.
 THE_JOBS_FAULT = {"crash", "memory", "deadline", "protocol", "outside"}
 WORTH_A_SECOND_TRY = {"outside", "unreached"}
+
+SURELY = 0.8
+"""The share of the longest wait from which on nobody is let in: estimates err, and who waits in vain is told late."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +52,10 @@ class Pool:
     """`size` worker processes with one job each.
 
     `command` starts one. `scratch` is a folder on the cache's file system; other pools may use it too. `reserve` of the
-    workers take only jobs below `cheap` milliseconds. What would wait longer than `queue_seconds` is refused. Running
-    jobs take `memory` bytes together, and no worker more than `worker_memory`; above `recycle_rss` bytes, or after
-    `recycle_jobs`, one is replaced between jobs. `spare` more processes stand by to take the place of one that ends.
+    workers take only jobs below `cheap` milliseconds. What may not begin within `queue_seconds` is refused at once, and
+    what has not begun by then is given up. Running jobs take `memory` bytes together, and no worker more than
+    `worker_memory`; above `recycle_rss` bytes, or after `recycle_jobs`, one is replaced between jobs. `spare` more
+    processes stand by to take the place of one that ends.
     `poison` and `bad_originals`, which pools may share, know what has ended workers: the work, and what it was done to.
     """
 
@@ -121,11 +127,10 @@ class Pool:
             raise Poisoned(f"this has ended workers before; it may be tried again in {seconds:.0f} seconds")
         if job.original and (seconds := self._bad_originals.remaining(job.original)):
             raise Poisoned(f"the original has ended several workers; it may be tried again in {seconds:.0f} seconds")
-        wait = self._wait(job)
-        if wait > self._queue_seconds:
-            raise self._busy(wait, job)
+        if job.since is None:
+            self._let_in(job.cost, job.memory, job.rank)
         ticket = self._ticket(job)
-        self._join(ticket, self._queue_seconds)
+        self._join(ticket, ticket.joined + self._queue_seconds - time.monotonic())
         try:
             return await ticket.done
         except asyncio.CancelledError:
@@ -135,6 +140,13 @@ class Pool:
             self._tickets.discard(ticket)
             if ticket.worker is None:  # else the original may be about to be sent
                 ticket.release()
+
+    @contextmanager
+    def standing(self, cost: Cost, rank: int = 0) -> Iterator[float]:
+        """Stand in the line while something else is waited for that a job needs; yields its `since`. Raises Busy."""
+        self._let_in(cost.milliseconds, cost.memory, rank)
+        with self._line.expecting(cost=cost.milliseconds, memory=cost.memory, rank=rank) as since:
+            yield since
 
     def at_leisure(self) -> bool:
         """Whether there is a worker for what nobody waits for."""
@@ -161,14 +173,15 @@ class Pool:
         number = next(self._numbers)
         result = self._scratch.folder / f"result-{number}"
         done: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        ticket = Ticket(number, job, result, done, time.monotonic())
+        ticket = Ticket(number, job, result, done, time.monotonic() if job.since is None else job.since)
         ticket.original = None if job.descriptor is None else os.dup(job.descriptor)
         self._tickets.add(ticket)
         return ticket
 
     def _join(self, ticket: Ticket, patience: float) -> None:
         job = ticket.job
-        self._line.join(ticket, cost=job.cost, memory=job.memory, rank=job.rank, again=bool(ticket.finish_by))
+        again = bool(ticket.finish_by)
+        self._line.join(ticket, cost=job.cost, memory=job.memory, rank=job.rank, again=again, since=job.since)
         self._deal()
         if ticket.worker is None:
             ticket.patience = ticket.done.get_loop().call_later(patience, self._give_up, ticket)
@@ -192,14 +205,19 @@ class Pool:
         self._line.interrupt(ticket)
         self._deal()
 
-    def _wait(self, job: Job) -> float:
-        return self._line.wait(cost=job.cost, memory=job.memory, rank=job.rank)
+    def _let_in(self, cost: float, memory: int, rank: int) -> None:
+        """Raise Busy when it would not begin in time."""
+        wait = self._line.wait(cost=cost, memory=memory, rank=rank)
+        if wait > SURELY * self._queue_seconds:
+            raise self._busy(wait, cost)
 
     def _give_up(self, ticket: Ticket) -> None:
         if ticket.finish_by:
             self._leave(ticket, WorkerLost("the worker ended in the middle of this, and no other was free in time"))
         else:
-            self._leave(ticket, self._busy(self._wait(ticket.job), ticket.job))
+            job = ticket.job
+            wait = self._line.wait(cost=job.cost, memory=job.memory, rank=job.rank)
+            self._leave(ticket, self._busy(wait, job.cost))
 
     def _abandon(self, ticket: Ticket) -> None:
         if ticket.worker is not None and ticket.job.stop_if_unwanted:
@@ -216,8 +234,8 @@ class Pool:
         self._line.leave(ticket)
         self._deal()  # who stood behind it may have been waiting for it alone
 
-    def _busy(self, wait: float, job: Job) -> Busy:
-        seconds = self._promises.next(wait - self._queue_seconds, self._line.takes(job.cost))
+    def _busy(self, wait: float, cost: float) -> Busy:
+        seconds = self._promises.next(wait - SURELY * self._queue_seconds, self._line.takes(cost))
         return Busy("more work waits than can be done in time", retry_after=seconds)
 
     def _new_worker(self) -> Worker:

@@ -4,7 +4,8 @@ import heapq
 import itertools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Generic
 
 from proxy.workers.rules import BEHIND, Item, Load, Place, Rules
@@ -36,6 +37,7 @@ class Line(Generic[Item]):
         self._patience, self._clock = patience, clock
         self._heaps: dict[bool, list[Place[Item]]] = {True: [], False: []}  # cheap or not; may hold some who have left
         self._waiting: dict[Item, Place[Item]] = {}
+        self._expected: dict[int, Place[Any]] = {}
         self._running: dict[Item, Place[Item]] = {}
         self._load: Load[Item] = Load()
         self._queued = 0  # microseconds
@@ -44,7 +46,7 @@ class Line(Generic[Item]):
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + len(self._expected)
 
     @property
     def running(self) -> int:
@@ -55,12 +57,30 @@ class Line(Generic[Item]):
         """The estimated work that waits."""
         return self._queued / 1000
 
-    def join(self, item: Item, *, cost: float, memory: int, rank: int, again: bool = False) -> None:
-        """Let one wait, of `cost` milliseconds; `again` puts it first, as it has waited once."""
-        place = self._place(item, cost, memory, rank, again)
+    def join(
+        self, item: Item, *, cost: float, memory: int, rank: int, again: bool = False, since: float | None = None
+    ) -> None:
+        """Let one wait, of `cost` milliseconds; `again` puts it first, as it has waited once.
+
+        It stands where it would if it had come at `since`.
+        """
+        place = self._place(item, cost, memory, rank, again, since)
         self._waiting[item] = place
         self._queued += round(cost * 1000)
         heapq.heappush(self._heaps[place.cheap], place)
+
+    @contextmanager
+    def expecting(self, *, cost: float, memory: int, rank: int) -> Iterator[float]:
+        """Count one who waits for something else first, and cannot begin yet; yields when it came."""
+        place = self._place(None, cost, memory, rank)
+        _, _, number = place.order
+        self._expected[number] = place
+        self._queued += round(cost * 1000)
+        try:
+            yield self._clock()
+        finally:
+            del self._expected[number]
+            self._queued -= round(cost * 1000)
 
     def leave(self, item: Item) -> None:
         """Let one go that waits, or that does not wait any longer."""
@@ -115,7 +135,8 @@ class Line(Generic[Item]):
         mine = self._place(None, cost, memory, rank)
         # What nobody waits for is in nobody's way.
         running = [place for place in self._running.values() if place.rank <= max(rank, BEHIND - 1)]
-        ahead = [place for place in self._waiting.values() if place.order < mine.order]
+        waiting = itertools.chain(self._waiting.values(), self._expected.values())
+        ahead = [place for place in waiting if place.order < mine.order]
         left = [(self._left(place), place) for place in running]
         return self._rules.turn(left, ahead, mine, self._pace) / 1000
 
@@ -130,9 +151,11 @@ class Line(Generic[Item]):
             return 1.0
         return (self._seen * self._worked / self._estimated + BELIEVED) / (self._seen + BELIEVED)
 
-    def _place(self, item: Any, cost: float, memory: int, rank: int, again: bool = False) -> Place[Any]:
+    def _place(
+        self, item: Any, cost: float, memory: int, rank: int, again: bool = False, since: float | None = None
+    ) -> Place[Any]:
         put_behind = min(AGEING * cost / 1000, self._patience)
-        when = -math.inf if again else self._clock() + put_behind
+        when = -math.inf if again else (self._clock() if since is None else since) + put_behind
         order = rank, when, next(self._numbers)
         return Place(order, item, cost, min(memory, self._rules.memory), cost < self._cheap_below)
 
