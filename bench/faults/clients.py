@@ -26,8 +26,8 @@ async def left(ground: Ground) -> Finding:
     scratch = Path(tempfile.gettempdir()) / f"darkroom-{os.getuid()}"
     with serving(ground, "left", recycle_jobs=1_000_000, cache="off", memory_bytes="1MiB") as front:
         # What every process takes once: pools, tables, the memory of a first crowd.
-        await _leave(front, many // 2, lambda: f"/w_{next(numbers) % 200 + 300},q_98/cats/1.jpg", reads=False)
-        await _leave(front, many // 2, lambda: "/f_png,w_1600/cats/1.jpg", reads=True)
+        await _leave(front, many, lambda: f"/w_{next(numbers) % 200 + 300},q_98/cats/1.jpg", reads=False)
+        await _leave(front, many, lambda: "/f_png,w_1600/cats/1.jpg", reads=True)
         await _quiet(front)
         before = _held(front)
         await _leave(front, many, lambda: f"/w_{next(numbers) % 200 + 300},q_98/cats/1.jpg", reads=False)

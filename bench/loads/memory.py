@@ -16,6 +16,8 @@ from bench.trials.ground import Ground, serving
 from transforms.formats import by_extension
 
 REQUESTS, CLIENTS = 10_000, 8
+READ = 12_000
+"""URLs that are asked for before: more than a front remembers the meaning of, so that no table fills any more."""
 SLOPE, WORKER = 0.5, 150.0
 """MB a minute that a front may grow by in the last half, and MB that a worker may hold in it."""
 FORMATS = ("jpg", "jpg", "webp", "webp", "auto", "avif", "json")
@@ -33,6 +35,8 @@ async def mixed(ground: Ground) -> Finding:
     wishes = _wishes(names, max(200, round(REQUESTS * ground.scale)))
     caches = {"memory_bytes": "8MiB", "cache_bytes": "64MiB"}
     with serving(ground, "front", first="final", queue_seconds=60, **caches) as front:
+        unknown = (f"/f_{FORMATS[at % 6]},w_{100 + at % 800}/none/{at}.jpg" for at in range(ground.times(READ)))
+        await asyncio.gather(*(_client(front.port, unknown, Counter()) for _ in range(CLIENTS)))
         looking = asyncio.create_task(look(front.pid, curves))
         try:
             await asyncio.gather(*(_client(front.port, wishes, statuses) for _ in range(CLIENTS)))
