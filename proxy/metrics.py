@@ -75,7 +75,9 @@ SAVED_BYTES: Final = Metric(
 WORKERS: Final = Metric("darkroom_workers", "gauge", "Worker processes, by what they do.", ("pool", "state"))
 WORKER_STARTS: Final = Metric("darkroom_worker_starts_total", "counter", "Workers started.", ("pool",))
 WORKER_ENDS: Final = Metric("darkroom_worker_ends_total", "counter", "Workers ended, by why.", ("pool", "reason"))
-QUEUE_LENGTH: Final = Metric("darkroom_queue_length", "gauge", "Pieces of work that wait.", ("pool",))
+QUEUE_LENGTH: Final = Metric(
+    "darkroom_queue_length", "gauge", "Pieces of work that wait, for a worker or for what one makes.", ("pool",)
+)
 QUEUE_SECONDS: Final = Metric("darkroom_queue_seconds", "gauge", "Estimated work that waits.", ("pool",))
 PURGES: Final = Metric("darkroom_purges_total", "counter", "Purges, by who said so.", ("by",))
 PURGE_REQUESTS: Final = Metric(

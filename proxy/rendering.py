@@ -58,7 +58,7 @@ class Pool(Protocol):
 
     async def run(self, job: Job) -> Reply: ...
 
-    def standing(self, cost: Cost, rank: int = 0) -> AbstractContextManager[float]: ...
+    def standing(self, cost: Cost) -> AbstractContextManager[float]: ...
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,8 @@ class Renderer:
         name = f"{mounted.name}\n{mounted.key}\n{rendition.record.version}"
         saves = estimate(header, "jpg", LOOK).milliseconds if target else 0.0
 
-        def standing(reach: Size) -> AbstractContextManager[float]:
-            return self.pictures.standing(self.cost(rendition, grade, reach), rank)
+        def standing(decoded: Size | None) -> AbstractContextManager[float]:
+            return self.pictures.standing(self.cost(rendition, grade, decoded))
 
         async with self.shrunk.turn(name, header, target, saves=saves, standing=standing, behind=rank > 0) as turn:
             reply, cost, fetched, unchanged = await self._worked(rendition, grade, rank, turn, witness)

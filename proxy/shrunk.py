@@ -81,11 +81,11 @@ class Turn:
     layer: Layer | None = None
     lead: Lead | None = None
     since: float | None = None
-    """When whoever has waited for another came into the workers' line."""
+    """When whoever has waited, and was let in for what it is to be made from, came into the workers' line."""
 
 
-Standing = Callable[[Size], AbstractContextManager[float]]
-"""Keeps a place in the workers' line for what will be made from pixels of a size; may refuse it."""
+Standing = Callable[[Size | None], AbstractContextManager[float]]
+"""Keeps a place in the workers' line for what will be made from pixels of a size, or the original; may refuse it."""
 
 
 class ShrunkOriginals:
@@ -133,18 +133,21 @@ class ShrunkOriginals:
     ) -> AsyncIterator[Turn]:
         """What to make a result from that an original is scaled to `target` for; None can share nothing.
 
-        Waits, `standing` in line, while another decodes what suffices. To decode it again would take `saves`
-        milliseconds. Who is `behind` others takes what is there, but lets nobody wait for him.
+        Waits, `standing` in line, for others who want the same, or while another decodes what suffices. To decode it
+        again would take `saves` milliseconds. Who is `behind` others takes what is there, but lets nobody wait for him.
         """
         if target is None or not self._most:
             yield Turn()
             return
         found = self.find(original, header, target)
         if not found and not behind and (lead := self._leading(original, target)):
-            with standing(lead.reach) as since:
+            reach = both(lead.reach, target)
+            with standing(reach) as since:
+                lead.reach = reach
                 await lead.ended.wait()
             # Where nothing was left, each goes on alone: to wait in turns for what fails would take for ever.
-            found = replace(self.find(original, header, target) or Turn(), since=since)
+            left = self.find(original, header, target)
+            found = replace(left, since=since) if left else Turn()
         self._counted["hits" if found and found.held else "misses"] += 1
         if found and found.held:
             self._use(found.held)
@@ -162,9 +165,11 @@ class ShrunkOriginals:
         leads = self._leads.setdefault(original, [])
         leads.append(lead)
         try:
-            if saves >= LONG:
-                await asyncio.sleep(GATHERING)
-            yield Turn(lead=lead)
+            # It is let in before anybody waits for it, or those who do would be in its way.
+            with standing(None) as since:
+                if saves >= LONG:
+                    await asyncio.sleep(GATHERING)
+            yield Turn(lead=lead, since=since)
         finally:
             leads.remove(lead)
             if not leads:
@@ -184,11 +189,10 @@ class ShrunkOriginals:
         lead.ended.set()
 
     def _leading(self, original: str, target: Size) -> Lead | None:
-        """Somebody whose pixels will suffice; who has not begun yet can still be asked for more."""
+        """Somebody whose pixels will suffice, or who has not begun yet and can still be asked for more."""
         for lead in self._leads.get(original, ()):
-            if not lead.begun:
-                lead.reach = both(lead.reach, target)
-            if both(lead.reach, target) == lead.reach and not lead.ended.is_set():
+            suffices = not lead.begun or both(lead.reach, target) == lead.reach
+            if suffices and not lead.ended.is_set():
                 return lead
         return None
 

@@ -110,14 +110,3 @@ async def test_who_waits_for_something_else_counts_and_then_goes_before_who_came
         await asyncio.gather(begun, later, first)
         assert ended == ["first", "later"]
         assert opened.stats().queued == 0
-
-
-async def test_who_has_waited_for_something_else_is_not_kept_for_longer_than_others(tmp_path: Path) -> None:
-    async with pool(tmp_path, size=1, queue_seconds=0.5) as opened:
-        running = asyncio.create_task(opened.run(Work(1.5).job))
-        await asyncio.sleep(0.1)
-        begun = time.monotonic()
-        with pytest.raises(Busy):
-            await opened.run(replace(Work(0.1).job, since=begun - 0.4))
-        assert time.monotonic() - begun < 0.4
-        await running

@@ -66,6 +66,13 @@ async def test_a_hundred_clients_on_a_cold_url_cost_one_transform(rig: Rig) -> N
     assert rig.made() - before == 1
 
 
+async def test_a_crowd_on_a_cold_url_has_the_ranges_it_asks_for(rig: Rig) -> None:
+    """Those as well whom nginx lets wait in vain for who was first."""
+    url = rig.url("cats/1.jpg", "f_avif,q_90", w=1100)
+    replies = await asyncio.gather(*(fetch(rig.nginx.port, url, range="bytes=0-99") for _ in range(20)))
+    assert {(reply.status, len(reply.body)) for reply in replies} == {(206, 100)}
+
+
 async def test_killed_fronts_cost_no_get_that_can_be_answered(folder: Path, tmp_path: Path) -> None:
     with two_fronts(folder, tmp_path) as rig:
         await one_is_killed_under_load(rig)

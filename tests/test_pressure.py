@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +53,13 @@ def two(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
 
 
 @asynccontextmanager
-async def busy(server: Server, number: int) -> AsyncIterator["asyncio.Task[Reply]"]:
+async def busy(server: Server, number: int) -> AsyncIterator[None]:
     """While a worker encodes something large, and leaves with the test."""
     task = asyncio.create_task(fetch(server.port, f"/f_avif,v_{number},w_2900/large.jpg"))
     await asyncio.to_thread(server.until, lambda: server.count("darkroom_workers", pool="pictures", state="busy"))
     await asyncio.sleep(0.1)
     try:
-        yield task
+        yield
         assert server.count("darkroom_workers", pool="pictures", state="busy"), "the work ended before the test"
     finally:
         while not task.done():  # it is tried a second time
@@ -183,13 +184,15 @@ async def test_hits_and_health_wait_for_nobody(one: Server) -> None:
 
 async def test_who_waits_for_the_decoding_of_others_stands_in_line_for_it(folder: Path, tmp_path: Path) -> None:
     """The first waits for a worker, the others for what it will leave: it is known at once who will have none."""
-    for server in pressed(folder, tmp_path, 1, queue_seconds=20):
-        async with busy(server, 4) as large:
-            paths = (f"/f_avif,w_{width}/other.jpg" for width in range(1500, 1540))
-            asked = [asyncio.create_task(fetch(server.port, path)) for path in paths]
-            done, waiting = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
-            assert not large.done(), "nothing is decoded yet"
-            await asyncio.to_thread(server.until, lambda: server.count("darkroom_queue_length", pool="pictures"))
-            for task in waiting:
-                task.cancel()
-            assert {task.result().status for task in done} == {503}
+    for server in pressed(folder, tmp_path, 1, queue_seconds=12):
+        large = asyncio.create_task(fetch(server.port, "/f_avif,w_2900/large.jpg"))
+        works = partial(server.count, "darkroom_workers", pool="pictures", state="busy")
+        await asyncio.to_thread(server.until, works)
+        paths = (f"/f_avif,w_{width}/other.jpg" for width in range(1500, 1540))
+        asked = [asyncio.create_task(fetch(server.port, path)) for path in paths]
+        done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+        assert not large.done(), "nothing is decoded yet"
+        assert {task.result().status for task in done} == {503}
+        assert {reply.status for reply in await asyncio.gather(large, *asked)} == {200, 503}
+        assert large.result().status == 200
+        assert server.count("darkroom_transforms_total") >= 3, "who was first is served, and somebody after it"

@@ -46,7 +46,7 @@ def descriptors() -> int:
 CAME = 7.0
 
 
-def standing(reach: Size) -> AbstractContextManager[float]:
+def standing(decoded: Size | None) -> AbstractContextManager[float]:
     """A place in a line, since the same moment for everybody."""
     return nullcontext(CAME)
 
@@ -116,20 +116,28 @@ async def test_before_it_begins_the_decoding_is_asked_for_all_that_others_want()
 
 
 async def test_who_waits_stands_in_line_for_work_from_what_is_decoded_and_may_be_refused() -> None:
-    pixels, told = ShrunkOriginals(64 * MIB), list[Size]()
+    pixels, told = ShrunkOriginals(64 * MIB), list[Size | None]()
 
-    def full(reach: Size) -> AbstractContextManager[float]:
-        told.append(reach)
+    def full(decoded: Size | None) -> AbstractContextManager[float]:
+        told.append(decoded)
         raise Busy("no place", retry_after=1)
 
-    first = Visitor(pixels, "a", SMALL)
-    await led(first)
-    with pytest.raises(Busy):
-        async with pixels.turn("a", HEADER, LARGE, saves=40, standing=full):
-            raise AssertionError("he was refused")
-    assert told == [Size(1400, 1050)]
-    await first.end()
-    assert pixels.stats().misses == 1
+    async def refused() -> None:
+        with pytest.raises(Busy):
+            async with pixels.turn("a", HEADER, LARGE, saves=40, standing=full):
+                raise AssertionError("he was refused")
+
+    await refused()
+    first, second = Visitor(pixels, "a", SMALL), Visitor(pixels, "a", SMALL)
+    lead = await led(first)
+    assert await second.waits()
+    await refused()
+    assert told == [None, Size(1400, 1050)]
+    assert lead.begin() == {"reach": [640, 480]}, "nothing is decoded for one who was refused"
+    leave(pixels, lead)
+    assert (await second.has_turn()).since == CAME
+    for visitor in (first, second):
+        await visitor.end()
 
 
 async def test_a_thumbnail_leaves_enough_for_usual_sizes() -> None:
@@ -150,7 +158,7 @@ async def test_where_nothing_is_left_each_goes_on_alone() -> None:
     lead.begin()
     await visitors[0].end()
     turns = [await visitor.has_turn() for visitor in visitors[1:]]
-    assert turns == [Turn(since=CAME)] * 3
+    assert turns == [Turn()] * 3, "and is let in for what that takes"
     for visitor in visitors[1:]:
         await visitor.end()
 
@@ -232,7 +240,7 @@ async def test_what_a_worker_says_wrongly_is_not_kept() -> None:
     pixels, before = ShrunkOriginals(64 * MIB), descriptors()
     first, second = Visitor(pixels, "a", SMALL), Visitor(pixels, "a", SMALL)
     leave(pixels, await led(first), size=10)
-    assert await second.has_turn() == Turn(since=CAME)
+    assert await second.has_turn() == Turn()
     assert pixels.stats().entries == 0
     for visitor in (first, second):
         await visitor.end()

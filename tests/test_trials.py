@@ -47,15 +47,21 @@ def test_a_page_has_a_place_for_the_table_and_tells_of_every_trial(page: str, tr
     assert all(f"\n| {name} |" in text.partition(END)[2] for name in trials)
 
 
-def test_a_table_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+def test_rows_take_the_place_of_those_of_the_same_trials(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\n{END}\nafter\n")
-    put(page, [WELL])
+    put(page, [Finding("F2 a", "none", "none", True), Finding("F10 c", "none", "none", True), WELL])
     put(page, [Finding("F2 b", "some", "more", False)])
     text = page.read_text()
     assert text.startswith(f"before\n{BEGIN}\n")
-    assert text.endswith(f"| F2 b | some | more | **failed** |\n{END}\nafter\n")
-    assert WELL.what not in text
+    rows = [
+        f"| {WELL.what} |",
+        "| F2 b | some | more | **failed** |",
+        f"| F10 c | none | none | passed |\n{END}\nafter\n",
+    ]
+    places = [text.index(row) for row in rows]
+    assert places == sorted(places)
+    assert "F2 a" not in text
 
 
 def test_times_are_those_of_the_spans_that_are_asked_for() -> None:

@@ -117,7 +117,8 @@ def test_who_waits_for_something_else_first_is_counted_and_keeps_his_place(clock
     with waiting.expecting(cost=100, memory=1, rank=0) as since:
         assert (waiting.waiting, waiting.milliseconds, waiting.next()) == (1, 100, None)
         clock.now = 1
-        assert waiting.wait(cost=100, memory=1, rank=0) == pytest.approx(0.1)
+        assert waiting.wait(cost=100, memory=1, rank=0) == 0, "it could begin at once"
+        assert waiting.wait(cost=100, memory=1, rank=0, ready=False) == pytest.approx(0.1)
         join(waiting, "came later", cost=100)
     assert (waiting.waiting, waiting.milliseconds) == (1, 100)
     waiting.join("first", cost=100, memory=1, rank=0, since=since)

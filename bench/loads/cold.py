@@ -24,7 +24,7 @@ SHARE, P95 = 0.85, 1.5
 LOOKED_AT = 12
 """Originals whose renditions are compared with those of plain libvips."""
 
-HEAVY, MANY = "f_avif,q_70,w_900", 5000
+HEAVY, MANY = "f_avif,q_70,w_900", 20_000
 OVERLOAD, LASTS = 3.0, 120.0
 GOODPUT, REFUSED, HOT, RECOVERS = 0.9, 100.0, 50.0, 5.0
 

@@ -35,7 +35,7 @@ async def in_memory(ground: Ground) -> Finding:
         try:
             await asyncio.to_thread(bare.start)
             for _ in range(WARM):
-                await wrk(address, [], 2.0, CLIENTS)
+                await wrk(address, [], max(0.2, 2 * ground.scale), CLIENTS)
             before = psutil.Process(front.pid).memory_info().rss
             for _ in range(TURNS):
                 ours.append(await wrk(address, [], seconds, CLIENTS))

@@ -26,11 +26,18 @@ def table(findings: Iterable[Finding]) -> Table:
     return shown
 
 
-def markdown(findings: Iterable[Finding]) -> str:
-    """The same as a table of Markdown."""
-    rows = ["| trial | allowed | happened | |", "|---|---|---|---|"]
-    rows += [
+def markdown(findings: Iterable[Finding], before: Iterable[str] = ()) -> str:
+    """The same as a table of Markdown; trials that were not made again keep their rows of `before`."""
+    rows = [
         f"| {one.what} | {one.allowed} | {one.happened} | {'passed' if one.passed else '**failed**'} |"
         for one in findings
     ]
-    return "\n".join(rows) + "\n"
+    again = {_name(row) for row in rows}
+    kept = [row for row in before if row.startswith("| ") and _name(row) not in again | {"trial"}]
+    rows = sorted([*kept, *rows], key=lambda row: (_name(row)[0], int(_name(row)[1:])))
+    return "\n".join(["| trial | allowed | happened | |", "|---|---|---|---|", *rows]) + "\n"
+
+
+def _name(row: str) -> str:
+    """A trial's number, which is the first word of its row."""
+    return row.split()[1]

@@ -19,7 +19,7 @@ Trial = Callable[[Ground], Awaitable[Finding]]
 def run(program: str, about: str, trials: Mapping[str, Sequence[Trial]], page: Path) -> int:
     """Make the trials that the command line asks for; 1 when one of them failed.
 
-    `page` is where a whole run puts its table, between the words that are there already.
+    `page` is where a run puts its table, between the words that are there already.
     """
     asked = argparse.ArgumentParser(prog=program, description=about)
     asked.add_argument("names", nargs="*", metavar="trial", help=f"some of {', '.join(trials)}; all without any")
@@ -49,10 +49,10 @@ BEGIN, END = "<!-- measured -->", "<!-- end of what was measured -->"
 
 
 def put(page: Path, findings: Sequence[Finding]) -> None:
-    """Put a table into a page, in the place of the one before."""
+    """Put a table into a page, in the place of the one before; its rows of other trials stay."""
     text = page.read_text()
     before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
+    measured, _, after = rest.partition(END)
     machine = described()
     said = f"{date.today().isoformat()}, {machine['processor']}, {machine['system']}, Python {machine['Python']}."
-    page.write_text(f"{before}{BEGIN}\n{said}\n\n{markdown(findings)}{END}{after}")
+    page.write_text(f"{before}{BEGIN}\n{said}\n\n{markdown(findings, measured.splitlines())}{END}{after}")

@@ -147,7 +147,9 @@ class Settings(BaseSettings):
         120, "Longest work on one film or sound, or a part of one.", unit="seconds", gt=0
     )
     moving: Moving = setting(Moving(), "Who works on films and sounds, and how much work one film may be.")
-    queue_seconds: Seconds = setting(5, "Longest wait for a worker.", unit="seconds")
+    queue_seconds: Seconds = setting(
+        5, "Longest wait for a worker; what is expected to wait for 0.8 of it is refused.", unit="seconds"
+    )
     recycle_rss: Bytes = setting("256MiB", "Memory at which an idle worker is replaced.", unit="bytes", ge=64 << 20)
     recycle_jobs: Whole = setting(2000, "Pictures after which a worker is replaced.", unit="pictures", gt=0)
     limits: Limits = setting(Limits(), "What one picture may cost.")

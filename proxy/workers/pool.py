@@ -28,8 +28,8 @@ __all__ = ["BEHIND", "Job", "Pool", "PoolStats", "Reply"]
 THE_JOBS_FAULT = {"crash", "memory", "deadline", "protocol", "outside"}
 WORTH_A_SECOND_TRY = {"outside", "unreached"}
 
-SURELY = 0.8
-"""The share of the longest wait from which on nobody is let in: estimates err, and who waits in vain is told late."""
+LET_IN = 0.8
+"""The share of the longest wait up to which work is let in: estimates err, and who waits in vain is told late."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Pool:
         if job.since is None:
             self._let_in(job.cost, job.memory, job.rank)
         ticket = self._ticket(job)
-        self._join(ticket, ticket.joined + self._queue_seconds - time.monotonic())
+        self._join(ticket, self._queue_seconds)
         try:
             return await ticket.done
         except asyncio.CancelledError:
@@ -142,10 +142,10 @@ class Pool:
                 ticket.release()
 
     @contextmanager
-    def standing(self, cost: Cost, rank: int = 0) -> Iterator[float]:
+    def standing(self, cost: Cost) -> Iterator[float]:
         """Stand in the line while something else is waited for that a job needs; yields its `since`. Raises Busy."""
-        self._let_in(cost.milliseconds, cost.memory, rank)
-        with self._line.expecting(cost=cost.milliseconds, memory=cost.memory, rank=rank) as since:
+        self._let_in(cost.milliseconds, cost.memory, rank=0, ready=False)
+        with self._line.expecting(cost=cost.milliseconds, memory=cost.memory, rank=0) as since:
             yield since
 
     def at_leisure(self) -> bool:
@@ -173,7 +173,7 @@ class Pool:
         number = next(self._numbers)
         result = self._scratch.folder / f"result-{number}"
         done: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        ticket = Ticket(number, job, result, done, time.monotonic() if job.since is None else job.since)
+        ticket = Ticket(number, job, result, done, time.monotonic())
         ticket.original = None if job.descriptor is None else os.dup(job.descriptor)
         self._tickets.add(ticket)
         return ticket
@@ -205,10 +205,10 @@ class Pool:
         self._line.interrupt(ticket)
         self._deal()
 
-    def _let_in(self, cost: float, memory: int, rank: int) -> None:
-        """Raise Busy when it would not begin in time."""
-        wait = self._line.wait(cost=cost, memory=memory, rank=rank)
-        if wait > SURELY * self._queue_seconds:
+    def _let_in(self, cost: float, memory: int, rank: int, ready: bool = True) -> None:
+        """Raise Busy for what may not begin in time."""
+        wait = self._line.wait(cost=cost, memory=memory, rank=rank, ready=ready)
+        if wait > LET_IN * self._queue_seconds:
             raise self._busy(wait, cost)
 
     def _give_up(self, ticket: Ticket) -> None:
@@ -235,7 +235,7 @@ class Pool:
         self._deal()  # who stood behind it may have been waiting for it alone
 
     def _busy(self, wait: float, cost: float) -> Busy:
-        seconds = self._promises.next(wait - SURELY * self._queue_seconds, self._line.takes(cost))
+        seconds = self._promises.next(wait - LET_IN * self._queue_seconds, self._line.takes(cost))
         return Busy("more work waits than can be done in time", retry_after=seconds)
 
     def _new_worker(self) -> Worker:

@@ -41,7 +41,7 @@ class Job:
     leaves beside the result before that is done: what it says of it, and an open descriptor; it has no name any more.
     With `parts` the original's file has holes: the worker asks for what it reads, and waiting for it counts as working.
     A film's is told of when it begins, and grows; `progress` is told how much of the work is done, from 0 to 1.
-    Who was let in before, and has waited for something else, has stood in the line `since` a moment of the clock.
+    What was let in before, while it waited for something else, has its place in the line of what came at `since`.
     When `run` is cancelled, a job that waits leaves the line; one that runs is left to finish, which mostly costs less
     than a new process, and its result is dropped; `stop_if_unwanted` ends the worker instead.
     """

@@ -130,9 +130,15 @@ class Line(Generic[Item]):
         """Seconds that one who runs will go on for, by its estimate."""
         return self._left(self._running[item]) / 1000
 
-    def wait(self, *, cost: float, memory: int, rank: int) -> float:
-        """Seconds until work would begin if it came now, by the estimates of what goes before it."""
+    def wait(self, *, cost: float, memory: int, rank: int, ready: bool = True) -> float:
+        """Seconds until work would begin if it came now, by the estimates of what goes before it.
+
+        What is `ready` does not wait for those who are only expected where it could begin at once.
+        """
         mine = self._place(None, cost, memory, rank)
+        cheap, long = (mine, None) if mine.cheap else (None, mine)
+        if ready and not self._waiting and self._rules.choose(self._load, cheap, long) is mine:
+            return 0.0
         # What nobody waits for is in nobody's way.
         running = [place for place in self._running.values() if place.rank <= max(rank, BEHIND - 1)]
         waiting = itertools.chain(self._waiting.values(), self._expected.values())
