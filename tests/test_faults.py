@@ -232,7 +232,7 @@ def test_a_damaged_result_is_made_anew(folder: Path, tmp_path: Path, damage: str
 
 
 async def test_told_to_stop_it_says_so_and_goes_on_for_a_while(folder: Path, tmp_path: Path) -> None:
-    with serving(folder, tmp_path, first="final", workers=1, drain_seconds=8) as server:
+    with serving(folder, tmp_path, first="final", workers=1, drain_seconds=8, queue_seconds=30) as server:
         assert server.ask("/ready").status == 200
         slow = asyncio.create_task(fetch(server.port, "/f_avif,w_2500/huge.jpg"))
         await asyncio.to_thread(server.until, lambda: busy(server))
