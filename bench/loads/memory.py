@@ -17,7 +17,7 @@ from transforms.formats import by_extension
 
 REQUESTS, CLIENTS = 10_000, 8
 READ = 12_000
-"""URLs that are asked for before: more than a front remembers the meaning of, so that no table fills any more."""
+"""URLs that are asked for before: more than a front remembers the meaning of. What is noted of results still grows."""
 SLOPE, WORKER = 0.5, 150.0
 """MB a minute that a front may grow by in the last half, and MB that a worker may hold in it."""
 FORMATS = ("jpg", "jpg", "webp", "webp", "auto", "avif", "json")
