@@ -58,7 +58,7 @@ class Pool(Protocol):
 
     async def run(self, job: Job) -> Reply: ...
 
-    def standing(self, cost: Cost) -> AbstractContextManager[float]: ...
+    def standing(self, identity: str, cost: Cost) -> AbstractContextManager[float]: ...
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Renderer:
         """
         grade = grade if rendition.refined else "final"
         return await self.brake.hold(
-            f"{rendition.key}.{grade}", lambda: self._make(rendition, grade, tuple(tags), rank, witness)
+            _work(rendition, grade), lambda: self._make(rendition, grade, tuple(tags), rank, witness)
         )
 
     async def _make(
@@ -117,7 +117,7 @@ class Renderer:
         saves = estimate(header, "jpg", LOOK).milliseconds if target else 0.0
 
         def standing(decoded: Size | None) -> AbstractContextManager[float]:
-            return self.pictures.standing(self.cost(rendition, grade, decoded))
+            return self.pictures.standing(_work(rendition, grade), self.cost(rendition, grade, decoded))
 
         async with self.shrunk.turn(name, header, target, saves=saves, standing=standing, behind=rank > 0) as turn:
             reply, cost, fetched, unchanged = await self._worked(rendition, grade, rank, turn, witness)
@@ -152,7 +152,7 @@ class Renderer:
             deadline += SLOWLY * cost.milliseconds
         job = Job(
             payload=self._payload(rendition, grade),
-            identity=f"{rendition.key}.{grade}",
+            identity=_work(rendition, grade),
             deadline=deadline,
             cost=cost.milliseconds,
             memory=cost.memory,
@@ -262,6 +262,11 @@ class Renderer:
 
 
 @lru_cache(maxsize=64)
+def _work(rendition: Rendition, grade: str) -> str:
+    """What names the making of a rendition, wherever one has to know it again."""
+    return f"{rendition.key}.{grade}"
+
+
 def _fields(limits: Limits) -> dict[str, Any]:
     return asdict(limits)
 

@@ -98,11 +98,11 @@ async def test_who_waits_for_something_else_counts_and_then_goes_before_who_came
             ended.append(name)
 
         cost = Cost(milliseconds=400, memory=MIB)
-        with opened.standing(cost) as since, opened.standing(cost):
+        with opened.standing("one", cost) as since, opened.standing("two", cost):
             later = asyncio.create_task(run("later"))
             await asyncio.sleep(0)
             assert opened.stats().queued == 3
-            with pytest.raises(Busy), opened.standing(cost):
+            with pytest.raises(Busy), opened.standing("three", cost):
                 raise AssertionError("there are 1.8 seconds of work before it")
             with pytest.raises(Busy):
                 await opened.run(Work(0.4).job)
@@ -110,3 +110,30 @@ async def test_who_waits_for_something_else_counts_and_then_goes_before_who_came
         await asyncio.gather(begun, later, first)
         assert ended == ["first", "later"]
         assert opened.stats().queued == 0
+
+
+async def test_who_comes_back_when_told_finds_room_that_others_did_not_get(tmp_path: Path) -> None:
+    """Many who have never been there ask all the time; the refused among them come back for the same work."""
+    served: list[bool] = []
+
+    async def visits(opened: Pool) -> None:
+        wanted = Work(0.25).job
+        try:
+            await opened.run(wanted)
+        except Busy as refused:
+            await asyncio.sleep(refused.retry_after)
+            number = len(served)
+            served.append(True)
+            try:
+                await opened.run(wanted)
+            except Busy:
+                served[number] = False
+
+    async with pool(tmp_path, queue_seconds=1) as opened, asyncio.TaskGroup() as visitors:
+        begun = time.monotonic()
+        while time.monotonic() - begun < 4:  # four times what two workers can do
+            visitors.create_task(visits(opened))
+            await asyncio.sleep(0.03)
+        meanwhile = list(served)
+    assert len(meanwhile) > 10
+    assert sum(meanwhile) > 0.8 * len(meanwhile)

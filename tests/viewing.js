@@ -32,6 +32,8 @@ function byDash(url, ahead, begin, auto) {
   dash.updateSettings({
     debug: { logLevel: 0 },
     streaming: {
+      // Who stumbles shortly before the end is taken to the end by dash.js, and from there, once the film is over, back by this.
+      seekDurationBackoff: 0,
       buffer: { bufferToKeep: 1000, bufferPruningInterval: 1000, bufferTimeDefault: ahead, bufferTimeAtTopQuality: ahead, bufferTimeAtTopQualityLongForm: ahead },
       abr: { autoSwitchBitrate: { video: auto } },
     },

@@ -30,6 +30,8 @@ WORTH_A_SECOND_TRY = {"outside", "unreached"}
 
 LET_IN = 0.8
 """The share of the longest wait up to which work is let in: estimates err, and who waits in vain is told late."""
+KEPT = 0.5
+"""The share of that for those who were refused and come back when told; the rest keeps the workers busy meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ class Pool:
         if job.original and (seconds := self._bad_originals.remaining(job.original)):
             raise Poisoned(f"the original has ended several workers; it may be tried again in {seconds:.0f} seconds")
         if job.since is None:
-            self._let_in(job.cost, job.memory, job.rank)
+            self._let_in(job.identity, job.cost, job.memory, job.rank)
         ticket = self._ticket(job)
         self._join(ticket, self._queue_seconds)
         try:
@@ -142,9 +144,9 @@ class Pool:
                 ticket.release()
 
     @contextmanager
-    def standing(self, cost: Cost) -> Iterator[float]:
+    def standing(self, identity: str, cost: Cost) -> Iterator[float]:
         """Stand in the line while something else is waited for that a job needs; yields its `since`. Raises Busy."""
-        self._let_in(cost.milliseconds, cost.memory, rank=0, ready=False)
+        self._let_in(identity, cost.milliseconds, cost.memory, rank=0, ready=False)
         with self._line.expecting(cost=cost.milliseconds, memory=cost.memory, rank=0) as since:
             yield since
 
@@ -205,11 +207,15 @@ class Pool:
         self._line.interrupt(ticket)
         self._deal()
 
-    def _let_in(self, cost: float, memory: int, rank: int, ready: bool = True) -> None:
-        """Raise Busy for what may not begin in time."""
-        wait = self._line.wait(cost=cost, memory=memory, rank=rank, ready=ready)
-        if wait > LET_IN * self._queue_seconds:
-            raise self._busy(wait, cost)
+    def _let_in(self, identity: str, cost: float, memory: int, rank: int, ready: bool = True) -> None:
+        """Raise Busy for what may not begin in time, or would take the room of those who come back when told."""
+        wait, longest = self._line.wait(cost=cost, memory=memory, rank=rank, ready=ready), LET_IN * self._queue_seconds
+        kept = 0.0
+        if not self._promises.due(identity) and wait > (1 - KEPT) * longest:
+            kept = min(self._promises.owed(self._line.takes(cost)), KEPT * longest)
+        if wait + kept > longest:
+            raise self._busy(identity, wait, cost)
+        self._promises.taken(identity)
 
     def _give_up(self, ticket: Ticket) -> None:
         if ticket.finish_by:
@@ -217,7 +223,7 @@ class Pool:
         else:
             job = ticket.job
             wait = self._line.wait(cost=job.cost, memory=job.memory, rank=job.rank)
-            self._leave(ticket, self._busy(wait, job.cost))
+            self._leave(ticket, self._busy(job.identity, wait, job.cost))
 
     def _abandon(self, ticket: Ticket) -> None:
         if ticket.worker is not None and ticket.job.stop_if_unwanted:
@@ -234,8 +240,8 @@ class Pool:
         self._line.leave(ticket)
         self._deal()  # who stood behind it may have been waiting for it alone
 
-    def _busy(self, wait: float, cost: float) -> Busy:
-        seconds = self._promises.next(wait - LET_IN * self._queue_seconds, self._line.takes(cost))
+    def _busy(self, identity: str, wait: float, cost: float) -> Busy:
+        seconds = self._promises.next(identity, wait - LET_IN * self._queue_seconds, self._line.takes(cost))
         return Busy("more work waits than can be done in time", retry_after=seconds)
 
     def _new_worker(self) -> Worker:
