@@ -97,7 +97,7 @@ def serve(
             replace=replace,
             announce=lambda: print(said, flush=True),
             larger_bodies=application.larger_bodies,
-            at_once=application.at_once,
+            answers=application.asgi,
             crowd=application.crowd,
         )
         running.run(sockets=[listener])

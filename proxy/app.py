@@ -58,7 +58,6 @@ from proxy.pressure import Siblings
 from proxy.protocol import room_for_pixels
 from proxy.purging.generations import Generations
 from proxy.purging.journal import Journal
-from proxy.ready import AtOnce, Fields, Peer
 from proxy.recent import RecentAnswers
 from proxy.records import Records
 from proxy.rendering import Renderer
@@ -86,8 +85,7 @@ class Application:
     """A server in one value: the ASGI application and what a test or a command may want of it."""
 
     asgi: Edge
-    at_once: AtOnce
-    """Answers that are ready, for the connection's protocol."""
+    """Has answers that are ready for the connection's protocol too."""
     media: Media
     metrics: Metrics
     recent: RecentAnswers
@@ -279,16 +277,22 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
         else:
             await (starlette if ours else media)(scope, receive, send)
 
-    def at_once(method: str, path: bytes, fields: Fields, peer: Peer) -> tuple[bytes, bytes] | None:
-        return gate.at_once(fields) if path == gates.PLACE else edge.at_once(method, path, fields, peer)
-
-    edge = Edge(routed, recent, media.renew, metrics=metrics, limiter=limiter, unlimited=paths, compressed=texts)
+    edge = Edge(
+        routed,
+        recent,
+        media.renew,
+        metrics=metrics,
+        limiter=limiter,
+        unlimited=paths,
+        compressed=texts,
+        verdicts={gates.PLACE: gate.at_once},
+    )
     edge.addresses, edge.manners = site.addresses, site.manners
     larger = {(b"POST", purge.PLACE.encode()): purge.LARGEST_BODY}
     if pages.playground:
         larger[b"PUT", ui.DROPPED.encode()] = pages.playground.drops.most_bytes
     return Application(
-        edge, at_once, media, metrics, recent, pools, budget, origins, larger, replace_site, crowd, running, phase
+        edge, media, metrics, recent, pools, budget, origins, larger, replace_site, crowd, running, phase
     )
 
 

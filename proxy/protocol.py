@@ -12,7 +12,7 @@ from typing import Any
 
 from proxy.clients.crowd import Crowd
 from proxy.paced import PacedProtocol, Refusal
-from proxy.ready import AtOnce
+from proxy.ready import ReadyAnswers
 
 LONGEST_HEAD = 64 * 1024
 """Bytes of a request's head: what browsers with many cookies send is a quarter of it. One read may go beyond."""
@@ -86,6 +86,13 @@ class BoundedProtocol(PacedProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._unfinished:
+            self.read = b""
+        elif self.answer_again(data):
+            self._forget_deadline()
+            return
+        else:
+            self.read = data
         self._unfinished += len(data)
         super().data_received(data)
         if self._unfinished:
@@ -129,7 +136,7 @@ class BoundedProtocol(PacedProtocol):
         if self.transport.is_closing():
             self._close()
 
-    def timeout_keep_alive_handler(self) -> None:
+    def leave_idle(self) -> None:
         self._close()
 
     def send_400_response(self, msg: str) -> None:
@@ -200,15 +207,14 @@ class BoundedProtocol(PacedProtocol):
 
 
 def protocol_for(
-    larger_bodies: Mapping[tuple[bytes, bytes], int], at_once: AtOnce | None, crowd: Crowd | None = None
+    larger_bodies: Mapping[tuple[bytes, bytes], int], answers: ReadyAnswers | None, crowd: Crowd | None = None
 ) -> type[BoundedProtocol]:
-    """The protocol for an application that reads larger bodies of some requests, and has some answers ready.
+    """The protocol for an application that reads larger bodies of some requests; `answers` has some that are ready.
 
     `crowd` counts the connections of each client, and is told of those that are given up.
     """
     own: dict[str, Any] = {"larger_bodies": MappingProxyType(dict(larger_bodies))}
-    own["crowd"] = crowd
-    return type("BoundedProtocol", (BoundedProtocol,), own | ({"at_once": staticmethod(at_once)} if at_once else {}))
+    return type("BoundedProtocol", (BoundedProtocol,), {**own, "crowd": crowd, "answers": answers})
 
 
 def room_for_connections() -> int:

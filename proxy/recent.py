@@ -53,10 +53,13 @@ class Recent:
     lines: bytes = field(init=False)
     """Status line and header fields as they go over the wire, and those of a 304."""
     lines_unchanged: bytes = field(init=False)
+    tag: bytes = field(init=False)
+    """The entity tag as a client sends it back that knows only this."""
 
     def __post_init__(self) -> None:
         self.lines = lines(b"200 OK", self.headers)
         self.lines_unchanged = lines(b"304 Not Modified", self.headers_unchanged)
+        self.tag = self.etag.encode("latin-1")
 
 
 def lines(status: bytes, headers: Headers) -> bytes:

@@ -12,7 +12,7 @@ import uvicorn
 from proxy.clients.crowd import Crowd
 from proxy.edge import App
 from proxy.protocol import protocol_for, room_for_connections
-from proxy.ready import AtOnce
+from proxy.ready import ReadyAnswers
 from proxy.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -77,14 +77,14 @@ def server(
     replace: Callable[[], list[str]],
     announce: Callable[[], None] = lambda: None,
     larger_bodies: Mapping[tuple[bytes, bytes], int] | None = None,
-    at_once: AtOnce | None = None,
+    answers: ReadyAnswers | None = None,
     crowd: Crowd | None = None,
 ) -> Server:
     """The HTTP server of an application; `replace` goes on with the settings as they are now, or raises.
 
     It returns the names of those that hold only from the next start on.
 
-    `larger_bodies` are the bytes that some requests may have, by method and path; `at_once` has answers that are ready;
+    `larger_bodies` are the bytes that some requests may have, by method and path; `answers` has those that are ready;
     `crowd` counts the connections of each client.
     """
 
@@ -101,7 +101,7 @@ def server(
     config = uvicorn.Config(
         application,
         loop="uvloop",
-        http=protocol_for(larger_bodies or {}, at_once, crowd),
+        http=protocol_for(larger_bodies or {}, answers, crowd),
         limit_concurrency=room_for_connections(),
         ws="none",
         log_config=None,

@@ -11,6 +11,10 @@ from proxy.stores.growing import Growing
 from proxy.stores.result import FileBody
 
 Headers = list[tuple[bytes, bytes]]
+Peer = tuple[str, int] | None
+"""The other end of a connection."""
+Ready = tuple[bytes, bytes]
+"""The head of an answer but for its empty line, and its body."""
 
 SAFE = (
     b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox",

@@ -70,9 +70,10 @@ RULES: dict[str, set[str]] = {
     },
     "proxy.accel": {"proxy.passing", "proxy.stores", "proxy.wire"},
     "proxy.edge": {
-        "proxy.caching", "proxy.clients", "proxy.errors", "proxy.failures", "proxy.log", "proxy.metrics",
-        "proxy.negotiation", "proxy.recent", "proxy.wire",
+        "proxy.caching", "proxy.clients", "proxy.errors", "proxy.failures", "proxy.heads", "proxy.log",
+        "proxy.metrics", "proxy.recent", "proxy.wire",
     },
+    "proxy.heads": {"proxy.negotiation", "proxy.wire"},
     "proxy.recent": {
         "cachetools", "proxy.answer", "proxy.cors", "proxy.counts", "proxy.metrics", "proxy.negotiation", "proxy.wire",
     },
@@ -82,7 +83,7 @@ RULES: dict[str, set[str]] = {
     "proxy.refinement": {"proxy.failures", "proxy.flights", "proxy.log", "proxy.rendition"},
     "proxy.protocol": {"uvicorn", "httptools", "proxy.clients", "proxy.paced", "proxy.ready"},
     "proxy.paced": {"uvicorn", "proxy.clients", "proxy.ready"},
-    "proxy.ready": {"uvicorn"},
+    "proxy.ready": {"uvicorn", "proxy.wire"},
     "proxy.wire": {"proxy.answer", "proxy.caching", "proxy.cors", "proxy.negotiation", "proxy.stores"},
     "proxy.cors": set(),
     # How many, how often: nothing of what they ask for.

@@ -309,10 +309,14 @@ def test_room_for_connections_comes_from_the_limit_of_open_files(soft: int, hard
 
 
 async def test_an_answer_behind_one_that_was_ready_is_not_cut_short_by_the_idle_timer() -> None:
+    class Nothing:
+        def at_once(self, method: str, path: bytes, *_: object) -> tuple[bytes, bytes] | None:
+            return (b"HTTP/1.1 204 No Content\r\n", b"") if path == b"/" else None
+
+        def again(self, *_: object) -> None: ...
+
     class Ready(BoundedProtocol):
-        at_once = staticmethod(
-            lambda method, path, fields, peer: (b"HTTP/1.1 204 No Content\r\n", b"") if path == b"/" else None
-        )
+        answers = Nothing()
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
