@@ -56,17 +56,20 @@ class Heads:
         """The path of a whole head, and what its fields say, if it is a GET with fields that are known."""
         line, _, block = head.partition(b"\r\n")
         said = self._known.get(block)
-        if said is None or line[:4] != b"GET " or line[-9:] != b" HTTP/1.1":
-            return None
-        return line[4:-9], said
+        return (line[4:-9], said) if said and _gets(line) else None
 
     def learn(self, head: bytes, said: Said) -> None:
         """Remember the fields of a request that the parser took for a whole one without a body, and that goes on.
 
         Those that name the single request do not come again, and what has an empty line in it is more than one request.
         """
-        _, _, block = head.partition(b"\r\n")
-        if said.identity is None and len(block) <= LONGEST and block.find(b"\r\n\r\n") == len(block) - 4:
+        line, _, block = head.partition(b"\r\n")
+        whole = _gets(line) and block.find(b"\r\n\r\n") == len(block) - 4
+        if whole and said.identity is None and len(block) <= LONGEST:
             if len(self._known) >= MOST:
                 self._known.clear()
             self._known[block] = said
+
+
+def _gets(line: bytes) -> bool:
+    return line[:4] == b"GET " and line[-9:] == b" HTTP/1.1"

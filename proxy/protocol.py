@@ -86,15 +86,14 @@ class BoundedProtocol(PacedProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._unfinished:
-            self.read = b""
-        elif self.answer_again(data):
-            self._forget_deadline()
-            return
-        else:
+        if not self._unfinished:
+            if self.answer_again(data):
+                self._forget_deadline()
+                return
             self.read = data
         self._unfinished += len(data)
         super().data_received(data)
+        self.read = b""
         if self._unfinished:
             self._look_at_unfinished()
 

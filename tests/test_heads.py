@@ -250,6 +250,9 @@ def test_fields_of_one_request_and_two_heads_in_one_are_not_learnt(said: Said) -
     for block in (b"a: b\r\n\r\n" + get(ONE), b"a: " + b"b" * LONGEST + b"\r\n\r\n", b"a: b\r\n"):
         heads.learn(get(ONE, block), said)
         assert heads.find(get(ONE, block)) is None
+    line = b"GET / HTTP/1.1\r\n"
+    heads.learn(b"\r\n" + line + BLOCK, said)
+    assert heads.find(line + line + BLOCK) is None
     heads.learn(get(ONE), said._replace(identity=b"my-own-id"))
     assert heads.find(get(ONE)) is None
     heads.learn(get(ONE), said)
