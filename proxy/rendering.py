@@ -234,9 +234,16 @@ class Renderer:
             return estimate(rendition.header, "jpg", min(LOOK, rendition.header.pixels))
         size = max(rendition.sizes, key=lambda size: size.width * size.height)
         pixels = decoded.width * decoded.height if decoded else None
-        measured = rendition.plan.saving.level is not None
-        area = size.width * size.height
-        return estimate(rendition.header, rendition.format, area, grade=grade, pixels=pixels, measured=measured)
+        saving, area = rendition.plan.saving, size.width * size.height
+        return estimate(
+            rendition.header,
+            rendition.format,
+            area,
+            grade=grade,
+            pixels=pixels,
+            measured=saving.level is not None,
+            lossless=saving.lossless,
+        )
 
     def _payload(self, rendition: Rendition, grade: str) -> dict[str, Any]:
         common = {

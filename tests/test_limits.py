@@ -143,6 +143,16 @@ def test_finding_a_quality_costs_time_where_there_is_one_to_find() -> None:
     assert estimate(PHOTO, "png", SMALL, measured=True) == estimate(PHOTO, "png", SMALL)
 
 
+def test_to_keep_every_pixel_costs_more() -> None:
+    header = Header("png", 2000, 1500, bytes=4_000_000)
+    for output in ("webp", "avif"):
+        for grade in ("first", "final"):
+            plain, exact = (estimate(header, output, SMALL, grade=grade, lossless=kept) for kept in (False, True))
+            assert exact.milliseconds > 1.5 * plain.milliseconds
+            assert exact.memory > plain.memory
+    assert estimate(header, "png", SMALL, lossless=True) == estimate(header, "png", SMALL)
+
+
 def test_shrinking_while_it_loads_makes_a_jpeg_cheaper() -> None:
     costs = [estimate(PHOTO, "jpg", SMALL, shrink=shrink).milliseconds for shrink in (1, 2, 4, 8)]
     assert costs == sorted(costs, reverse=True)

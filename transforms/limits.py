@@ -192,6 +192,7 @@ _WRITING: Final = {
 }
 # What moves repeats itself, and is held once: four bytes for a pixel, and the encoder's share.
 _WRITING_MOVING: Final = {"webp": _Writing(60, 130, 7.5), "gif": _Writing(250, 700, 7.5)}
+_WRITING_EXACTLY: Final = {"webp": _Writing(400, 700, 32), "avif": _Writing(400, 2300, 45)}  # by `fl_lossless`
 # To find the quality that `q_auto` asks for, by grade: tiles of a size that does not grow with the picture.
 _MEASURING: Final[Mapping[str, Mapping[str, float]]] = {
     "jpg": {"first": 8, "final": 8},
@@ -218,16 +219,18 @@ def estimate(
     grade: str = "first",
     pixels: int | None = None,
     measured: bool = False,
+    lossless: bool = False,
 ) -> Cost:
     """What it costs to make a result of `output_pixels` (one frame's) from an original.
 
     `shrink` is the reduction while a JPEG is decoded: 1, 2, 4, 8, or None for the largest that leaves enough. Where the
     result moves, every frame of an animated original is decoded and written. `pixels` are those that another worker has
-    decoded already. `measured` says that its quality is found by trying.
+    decoded already. `measured` says that its quality is found by trying, `lossless` that every pixel is kept as it is.
     """
     row = FORMATS[output_format]
     frames = header.frames if row.animation and FORMATS[header.kind].animation else 1
-    writing = (_WRITING_MOVING if frames > 1 else _WRITING)[output_format]
+    table = _WRITING | (_WRITING_MOVING if frames > 1 else {}) | (_WRITING_EXACTLY if lossless else {})
+    writing = table[output_format]
     written = output_pixels * frames / _MILLION
     if pixels is not None:
         reading, decoded, held = 0.0, pixels / _MILLION, 0.0

@@ -178,7 +178,8 @@ def _options(row: Format, saving: Saving, grade: str, quality: int) -> dict[str,
     """The options of libvips' saver."""
     options: dict[str, Any] = dict(row.settings(grade))
     if row.name in _WITH_QUALITY:
-        options |= {"Q": 100, "lossless": True} if saving.lossless else {"Q": row.quality(quality)}
+        exact = {"Q": row.exactness(grade), "lossless": True}
+        options |= exact if saving.lossless else {"Q": row.quality(quality)}
     if saving.progressive and row.name in _WITH_PASSES:
         options["interlace"] = True
     if saving.chroma and "subsample_mode" in options:

@@ -17,7 +17,7 @@ from transforms.formats import by_extension
 
 REQUESTS, CLIENTS = 10_000, 8
 READ = 12_000
-"""URLs that are asked for before: more than a front remembers the meaning of. What is noted of results still grows."""
+"""URLs that are asked for before: more than a front remembers the meaning of."""
 SLOPE, WORKER = 0.5, 150.0
 """MB a minute that a front may grow by in the last half, and MB that a worker may hold in it."""
 FORMATS = ("jpg", "jpg", "webp", "webp", "auto", "avif", "json")
@@ -27,13 +27,13 @@ NEW, MISSING = 0.3, 0.02
 
 
 async def mixed(ground: Ground) -> Finding:
-    """Ten thousand: hits, new sizes, formats, originals that are missing; caches so small that they are soon full."""
+    """Ten thousand: hits, new sizes, formats, originals that are missing; caches that are full long before half."""
     curves: dict[str, list[Point]] = {}
     statuses: Counter[str] = Counter()
     shown = (path for path in ground.originals.rglob("*.*") if _is_seen(path))
     names = sorted(path.relative_to(ground.originals).as_posix() for path in shown)
     wishes = _wishes(names, max(200, round(REQUESTS * ground.scale)))
-    caches = {"memory_bytes": "8MiB", "cache_bytes": "64MiB"}
+    caches = {"memory_bytes": "4MiB", "cache_bytes": "16MiB"}
     with serving(ground, "front", first="final", queue_seconds=60, **caches) as front:
         unknown = (f"/f_{FORMATS[at % 6]},w_{100 + at % 800}/none/{at}.jpg" for at in range(ground.times(READ)))
         await asyncio.gather(*(_client(front.port, unknown, Counter()) for _ in range(CLIENTS)))

@@ -26,8 +26,11 @@ __all__ = ["BEHIND", "Job", "Pool", "PoolStats", "Reply"]
 
 # By the reason for which the worker ended. Those from outside count too: the kernel's memory killer is one of them.
 THE_JOBS_FAULT = {"crash", "memory", "deadline", "protocol", "outside"}
+FOR_BEING_DEAR = {"memory", "deadline", "outside"}
 WORTH_A_SECOND_TRY = {"outside", "unreached"}
 
+EASY = 0.25
+"""The share of its time and of a worker's memory up to which work is expected to end well, however estimates err."""
 LET_IN = 0.8
 """The share of the longest wait up to which work is let in: estimates err, and who waits in vain is told late."""
 KEPT = 0.5
@@ -93,6 +96,7 @@ class Pool:
             size=size, reserve=min(reserve, size - 1), cheap=cheap, memory=memory, patience=queue_seconds / 2
         )
         self._size, self._place, self._queue_seconds = size, scratch, queue_seconds
+        self._worker_memory = worker_memory
         self._recycle_rss, self._recycle_jobs = recycle_rss, recycle_jobs
         self._poison = PoisonList() if poison is None else poison
         self._bad_originals = PoisonList(strikes=4) if bad_originals is None else bad_originals
@@ -312,12 +316,16 @@ class Pool:
         if why in THE_JOBS_FAULT:
             ticket.lost += 1
             self._poison.strike(ticket.job.identity)
-            if ticket.job.original:
+            if ticket.job.original and (why not in FOR_BEING_DEAR or self._is_easy(ticket.job)):
                 self._bad_originals.strike(ticket.job.original)
         if why not in WORTH_A_SECOND_TRY or not self._try_again(ticket):
             ticket.settle(outcome)
             ticket.release()
         return rss
+
+    def _is_easy(self, job: Job) -> bool:
+        """Whether a worker that ends in this speaks against the original, and not only against what is made of it."""
+        return job.cost <= EASY * job.deadline * 1000 and job.memory <= EASY * self._worker_memory
 
     def _try_again(self, ticket: Ticket) -> bool:
         left = ticket.finish_by - time.monotonic()

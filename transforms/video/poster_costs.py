@@ -34,17 +34,17 @@ def poster_cost(header: Header, plan: Plan, form: str, size: Size | None, grade:
     """Milliseconds of one core, and bytes, to make a picture or a description of a film or of a sound's cover."""
     made = size if size and form in FORMATS else _LOOK
     row = "jpg" if form not in FORMATS else form
-    measured = plan.saving.level is not None
+    saving = {"measured": plan.saving.level is not None, "lossless": plan.saving.lossless}
     if header.medium == "sound":
         cover = Header("png", *(header.cover or made), bytes=0)
-        cost = estimate(cover, row, made.width * made.height, grade=grade, measured=measured)
+        cost = estimate(cover, row, made.width * made.height, grade=grade, **saving)
         return Cost(_OPENING + cost.milliseconds, cost.memory)
     megapixels = header.pixels / 1_000_000 * (_BRIGHT if header.bits > 8 else 1)
     frames = count(plan.loading, header, plan.saving.rate) if FORMATS[row].animation and moves(plan.loading) else 1
     # An animation of so many frames is written like any other.
     told = dataclasses.replace(header, kind="webp", frames=frames)
     pixels = min(header.pixels, round(made.width * made.height * (_MARGIN**2 if frames == 1 else 1)))
-    written = estimate(told, row, made.width * made.height, grade=grade, pixels=pixels, measured=measured)
+    written = estimate(told, row, made.width * made.height, grade=grade, pixels=pixels, **saving)
     each = _STILL_BRIGHT if header.bits > 8 else _STILL_BYTES
     held = header.pixels * (_HELD_KEY if plan.loading.nearest else _HELD) * (_HELD_BRIGHT if header.bits > 8 else 1)
     return Cost(
