@@ -7,7 +7,7 @@ from math import ceil
 from typing import Final, NamedTuple
 
 from proxy import failures
-from proxy.caching import ERROR_AGES, error_cache_control
+from proxy.caching import ERROR_AGES, Unsatisfiable, content_range, error_cache_control
 from signing import errors as signing
 from signing.errors import SigningError
 from transforms import errors as transforms
@@ -65,6 +65,7 @@ TABLE: Final[dict[type[Refusal] | type[SigningError], Row]] = {
     failures.NoSuchPlan: Row(503, "No such plan"),
     # It may be back in a moment, as when a file is deleted first and then written anew.
     failures.OriginalGone: Row(410, "The original is gone", age=10),
+    failures.RangeNotSatisfiable: Row(416, "Range not satisfiable"),
     failures.Forbidden: Row(403, "Not allowed"),
     failures.AlreadyExists: Row(409, "There is one already"),
     failures.NoToken: Row(401, "A token is needed"),
@@ -126,6 +127,8 @@ def problem(error: BaseException, request_id: str) -> ErrorAnswer:
         (b"x-content-type-options", b"nosniff"),
         (b"x-error", _x_error(name, str(told.get("part", "")))),
     ]
+    if isinstance(error, failures.RangeNotSatisfiable):
+        headers.append((b"content-range", content_range(Unsatisfiable(), error.length).encode("ascii")))
     wait = getattr(error, "retry_after", found.retry_after)
     if wait is not None and found.told:
         seconds = max(ceil(wait), 1)

@@ -17,6 +17,16 @@ class NoSuchRendition(Refusal):
     code = "no_such_rendition"
 
 
+@dataclass(eq=False)
+class RangeNotSatisfiable(Refusal):
+    """The range lies behind the end of what was asked for."""
+
+    code = "range_not_satisfiable"
+
+    length: int = 0
+    """Bytes of the whole."""
+
+
 class Forbidden(Refusal):
     """The policy of the key or the mount does not allow the plan."""
 

@@ -83,7 +83,9 @@ RULES: dict[str, set[str]] = {
     "proxy.protocol": {"uvicorn", "httptools", "proxy.clients", "proxy.paced", "proxy.ready"},
     "proxy.paced": {"uvicorn", "proxy.clients", "proxy.ready"},
     "proxy.ready": {"uvicorn"},
-    "proxy.wire": {"proxy.answer", "proxy.caching", "proxy.cors", "proxy.negotiation", "proxy.stores"},
+    "proxy.wire": {
+        "proxy.answer", "proxy.caching", "proxy.cors", "proxy.failures", "proxy.negotiation", "proxy.stores",
+    },
     "proxy.cors": set(),
     # How many, how often: nothing of what they ask for.
     "proxy.clients": {"cachetools", "structlog", "proxy.failures", "proxy.log"},
