@@ -68,6 +68,9 @@ TABLE: Final[dict[type[Refusal] | type[SigningError], Row]] = {
     failures.RangeNotSatisfiable: Row(416, "Range not satisfiable"),
     failures.Forbidden: Row(403, "Not allowed"),
     failures.AlreadyExists: Row(409, "There is one already"),
+    failures.MethodNotAllowed: Row(405, "Method not allowed"),
+    failures.InsidersOnly: Row(403, "Not for clients from elsewhere"),
+    failures.OtherSite: Row(403, "Not for other sites"),
     failures.NoToken: Row(401, "A token is needed"),
     failures.OutOfScope: Row(403, "The token does not open this"),
     failures.BadBody: Row(400, "The body cannot be used"),
@@ -127,6 +130,8 @@ def problem(error: BaseException, request_id: str) -> ErrorAnswer:
         (b"x-content-type-options", b"nosniff"),
         (b"x-error", _x_error(name, str(told.get("part", "")))),
     ]
+    if isinstance(error, failures.MethodNotAllowed):
+        headers.append((b"allow", error.allowed.encode("ascii")))
     if isinstance(error, failures.RangeNotSatisfiable):
         headers.append((b"content-range", content_range(Unsatisfiable(), error.length).encode("ascii")))
     wait = getattr(error, "retry_after", found.retry_after)

@@ -33,6 +33,27 @@ class Forbidden(Refusal):
     code = "forbidden"
 
 
+@dataclass(eq=False)
+class MethodNotAllowed(Refusal):
+    """The path is not for this method; `Allow` has those that it is for."""
+
+    code = "method_not_allowed"
+
+    allowed: str = ""
+
+
+class InsidersOnly(Refusal):
+    """How the server works is for clients on its machine and for those with the admin token."""
+
+    code = "insiders_only"
+
+
+class OtherSite(Refusal):
+    """The pages of other sites may neither read nor change this."""
+
+    code = "other_site"
+
+
 class NoToken(Refusal):
     """The server's own interface is for those with a token."""
 

@@ -357,7 +357,9 @@ EVERY = {
     "metrics": ("/metrics", "GET", {}, 200),
     "metrics outside": ("/metrics", "GET", {"x_forwarded_for": "203.0.113.9"}, 403),
     "health slash": ("/health/", "GET", {}, 400),
+    "head refused": ("/w_x/cats/1.jpg", "HEAD", {}, 400),
     "post": ("/w_60/cats/1.jpg", "POST", {}, 405),
+    "post metrics": ("/metrics", "POST", {}, 405),
     "delete health": ("/health", "DELETE", {}, 405),
     "options": ("/w_60/cats/1.jpg", "OPTIONS", {}, 204),
     "options health": ("/health", "OPTIONS", {}, 204),
@@ -377,10 +379,24 @@ def test_every_answer_is_safe_and_has_a_name(server: Server, what: str) -> None:
     assert re.fullmatch("[0-9a-f]{16}", reply["x-request-id"])
     assert server.ask(path, method, **fields, x_request_id="taken-over_1.2")["x-request-id"] == "taken-over_1.2"
     assert server.ask(path, method, **fields, x_request_id="no id")["x-request-id"] != "no id"
-    assert "cache-control" in reply.fields or status in (204, 405)
+    assert "cache-control" in reply.fields or status == 204
     assert "server" not in reply.fields
+    if status >= 400 and method != "HEAD" and what != "in its place":
+        assert reply["content-type"] == "application/problem+json"
+        assert reply.json["code"] == reply.code
+    if method == "HEAD":
+        assert reply.body == b""
     if status in (204, 405):
         assert reply["allow"] == "GET, HEAD, OPTIONS"
+
+
+@pytest.mark.parametrize(
+    ("what", "code"),
+    [("post", "method_not_allowed"), ("metrics outside", "insiders_only"), ("beyond", "range_not_satisfiable")],
+)
+def test_refusals_of_the_server_itself_have_codes(server: Server, what: str, code: str) -> None:
+    path, method, fields, _ = EVERY[what]
+    assert server.ask(path, method, **fields).json["code"] == code
 
 
 def test_what_a_browser_could_run_is_in_a_sandbox(server: Server) -> None:
