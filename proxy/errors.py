@@ -173,7 +173,7 @@ class Documented(NamedTuple):
 
 
 def docs_table() -> list[Documented]:
-    """List every error that can leave the server, by status and code."""
+    """List every error of a request that was read, by status and code."""
     told = [
         Documented(kind.code, found.status, found.title, _first_line(kind), _age(found))
         for kind, found in TABLE.items()

@@ -183,10 +183,13 @@ class WorkerLost(Refusal):
     code = "worker_lost"
 
 
+@dataclass(eq=False)
 class Poisoned(Refusal):
     """This work has ended workers before and is not tried again for a while."""
 
     code = "poisoned"
+
+    retry_after: float = 1.0
 
 
 class ClosingDown(Refusal):

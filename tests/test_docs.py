@@ -23,8 +23,9 @@ from docs import pictures, player, playground
 from docs.pictures import SHEETS
 from proxy.__main__ import app
 from proxy.budget import Machine, plan_budget
-from proxy.errors import docs_table, problem
+from proxy.errors import problem
 from proxy.metrics import METRICS
+from proxy.reference import every_error
 from proxy.reference import pages as generated
 from proxy.settings import every_setting, load
 from signing import Address, KeyRing, Request, SigningError, looks_like_step
@@ -55,7 +56,7 @@ OTHER_NAMES = {"$", "at_once", *(f"{name}_" for name in (*RESERVED, "e", "fl", "
 
 AS_EXAMPLES_OF_REFUSALS = {"ab_2024": "unknown_option", "w_auto": "invalid_option"}
 """Steps that the text quotes because they are refused."""
-CODES = {error.code for error in docs_table()}
+CODES = {error.code for error in every_error()}
 
 
 def rendered(page: Path) -> str:

@@ -510,7 +510,9 @@ def test_a_request_that_is_none_ends_its_connection_and_nothing_else(server: Ser
     ):
         answer = exchange(server.port, sent)
         assert answer == b"" or answer.startswith((b"HTTP/1.1 400", b"HTTP/1.0 400")), sent
-    whole = Reply.read(exchange(server.port, b"GET http://test/w_60/cats/1.jpg HTTP/1.1\r\nconnection: close\r\n\r\n"))
+    whole = Reply.read(
+        exchange(server.port, b"GET http://test/w_60/cats/1.jpg HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n")
+    )
     assert whole.status == 200
     upgrade = server.ask("/w_60/cats/1.jpg", connection="upgrade, close", upgrade="websocket")
     assert upgrade.status == 200

@@ -51,7 +51,7 @@ RULES: dict[str, set[str]] = {
         "httpx", "proxy.answer", "proxy.delivery", "proxy.failures", "proxy.lending", "proxy.reading",
         "proxy.rendering", "proxy.rendition", "proxy.stores", "signing", "transforms",
     },
-    "proxy.reference": {"proxy.errors", "proxy.metrics", "proxy.settings", "transforms"},
+    "proxy.reference": {"proxy.errors", "proxy.metrics", "proxy.protocol", "proxy.settings", "transforms"},
     "proxy.greeting": {"proxy.settings", "signing", "transforms"},
     "proxy.handlers": {
         "cachetools", "starlette", "starlette_compress", "structlog", "proxy.accel", "proxy.answer", "proxy.delivery",
