@@ -1,5 +1,6 @@
 """Answers over HTTP: validators, ranges, negotiation, freshness, and what is on every one of them."""
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -322,6 +323,27 @@ def test_nothing_of_the_inside_is_told(server: Server, folder: Path) -> None:
         assert str(folder) not in text
         assert "Traceback" not in text
         assert "VipsJpeg" not in text
+
+
+def test_the_error_in_the_manual_is_the_one_that_comes(server: Server) -> None:
+    example = json.loads(
+        re.findall("```json\n(.*?)```", (Path(__file__).parent.parent / "docs/http.md").read_text(), re.DOTALL)[0]
+    )
+    assert server.ask("/e_blr/cats/1.jpg", x_request_id=example["request_id"]).json == example
+
+
+def test_the_manual_knows_which_formats_have_exact_pixels(server: Server) -> None:
+    lossless = server.ask("/f_avif,fl_lossless,w_9/cats/1.jpg")
+    assert (lossless.status, lossless["content-type"]) == (200, "image/avif")
+    chosen = server.ask("/f_auto,fl_lossless,w_9/cats/1.jpg", accept="image/avif,image/webp")
+    assert chosen["content-type"] == "image/webp"
+
+
+def test_the_plan_of_a_url_with_a_format_is_explained_in_its_place(server: Server) -> None:
+    refused = server.ask("/f_explain,f_webp,w_60/cats/1.jpg")
+    assert (refused.status, refused.code) == (400, "conflicting_options")
+    explained = server.ask("/f_explain,w_60/cats/1.jpg").json
+    assert (explained["plan"], explained["format"]) == ("w_60", "jpg")
 
 
 def test_an_error_can_be_shown_as_a_picture(folder: Path, tmp_path: Path) -> None:
