@@ -7,7 +7,7 @@ from math import ceil
 from typing import Final, NamedTuple
 
 from proxy import failures
-from proxy.caching import ERROR_AGES, error_cache_control
+from proxy.caching import ERROR_AGES, Unsatisfiable, content_range, error_cache_control
 from signing import errors as signing
 from signing.errors import SigningError
 from transforms import errors as transforms
@@ -65,8 +65,12 @@ TABLE: Final[dict[type[Refusal] | type[SigningError], Row]] = {
     failures.NoSuchPlan: Row(503, "No such plan"),
     # It may be back in a moment, as when a file is deleted first and then written anew.
     failures.OriginalGone: Row(410, "The original is gone", age=10),
+    failures.RangeNotSatisfiable: Row(416, "Range not satisfiable"),
     failures.Forbidden: Row(403, "Not allowed"),
     failures.AlreadyExists: Row(409, "There is one already"),
+    failures.MethodNotAllowed: Row(405, "Method not allowed"),
+    failures.InsidersOnly: Row(403, "Not for clients from elsewhere"),
+    failures.OtherSite: Row(403, "Not for other sites"),
     failures.NoToken: Row(401, "A token is needed"),
     failures.OutOfScope: Row(403, "The token does not open this"),
     failures.BadBody: Row(400, "The body cannot be used"),
@@ -126,6 +130,10 @@ def problem(error: BaseException, request_id: str) -> ErrorAnswer:
         (b"x-content-type-options", b"nosniff"),
         (b"x-error", _x_error(name, str(told.get("part", "")))),
     ]
+    if isinstance(error, failures.MethodNotAllowed):
+        headers.append((b"allow", error.allowed.encode("ascii")))
+    if isinstance(error, failures.RangeNotSatisfiable):
+        headers.append((b"content-range", content_range(Unsatisfiable(), error.length).encode("ascii")))
     wait = getattr(error, "retry_after", found.retry_after)
     if wait is not None and found.told:
         seconds = max(ceil(wait), 1)
@@ -165,7 +173,7 @@ class Documented(NamedTuple):
 
 
 def docs_table() -> list[Documented]:
-    """List every error that can leave the server, by status and code."""
+    """List every error of a request that was read, by status and code."""
     told = [
         Documented(kind.code, found.status, found.title, _first_line(kind), _age(found))
         for kind, found in TABLE.items()

@@ -17,10 +17,41 @@ class NoSuchRendition(Refusal):
     code = "no_such_rendition"
 
 
+@dataclass(eq=False)
+class RangeNotSatisfiable(Refusal):
+    """The range lies behind the end of what was asked for."""
+
+    code = "range_not_satisfiable"
+
+    length: int = 0
+    """Bytes of the whole."""
+
+
 class Forbidden(Refusal):
     """The policy of the key or the mount does not allow the plan."""
 
     code = "forbidden"
+
+
+@dataclass(eq=False)
+class MethodNotAllowed(Refusal):
+    """The path is not for this method; `Allow` has those that it is for."""
+
+    code = "method_not_allowed"
+
+    allowed: str = ""
+
+
+class InsidersOnly(Refusal):
+    """How the server works is for clients on its machine and for those with the admin token."""
+
+    code = "insiders_only"
+
+
+class OtherSite(Refusal):
+    """The pages of other sites may neither read nor change this."""
+
+    code = "other_site"
 
 
 class NoToken(Refusal):
@@ -152,10 +183,13 @@ class WorkerLost(Refusal):
     code = "worker_lost"
 
 
+@dataclass(eq=False)
 class Poisoned(Refusal):
     """This work has ended workers before and is not tried again for a while."""
 
     code = "poisoned"
+
+    retry_after: float = 1.0
 
 
 class ClosingDown(Refusal):

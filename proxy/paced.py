@@ -30,6 +30,7 @@ class Refusal:
     status: int
     code: str
     title: str
+    detail: str
 
     def answer(self) -> bytes:
         """The whole answer, in the form of all others (RFC 9457)."""
@@ -47,8 +48,12 @@ class Refusal:
         return STATUS_LINE[self.status] + head.encode() + b"\r\n" + body
 
 
-SLOW_BODY = Refusal(408, "body_too_slow", "The body of the request comes too slowly")
-CROWDED = Refusal(429, "too_many_connections", "This client has too many connections")
+SLOW_BODY = Refusal(
+    408, "body_too_slow", "The body comes too slowly", "Less of the request's body came in a while than must come."
+)
+CROWDED = Refusal(
+    429, "too_many_connections", "Too many connections", "This client has as many connections open as it may have."
+)
 
 
 class PacedProtocol(ReadyProtocol):

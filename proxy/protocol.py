@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from proxy.clients.crowd import Crowd
-from proxy.paced import PacedProtocol, Refusal
+from proxy.paced import CROWDED, SLOW_BODY, PacedProtocol, Refusal
 from proxy.ready import ReadyAnswers
 
 LONGEST_HEAD = 64 * 1024
@@ -37,10 +37,20 @@ TURNED_AWAY = 64
 """Connections beyond the bound that are still told so, by a 503; those after them are closed without a word."""
 
 
-BAD_REQUEST = Refusal(400, "bad_request", "This is no HTTP/1.1 request")
-LONG_TARGET = Refusal(414, "target_too_long", "The target of the request is too long")
-LARGE_HEAD = Refusal(431, "head_too_large", "The header fields are too many or too large")
-LARGE_BODY = Refusal(413, "body_too_large", "The body of the request is too large")
+BAD_REQUEST = Refusal(
+    400, "bad_request", "The request cannot be read", "This is no HTTP/1.1, or not one field `Host` is in it."
+)
+LONG_TARGET = Refusal(
+    414, "target_too_long", "The target is too long", "The path and query have more bytes than are read."
+)
+LARGE_HEAD = Refusal(
+    431, "head_too_large", "The head is too large", "The header fields of the request are too many or too large."
+)
+LARGE_BODY = Refusal(
+    413, "body_too_large", "The body is too large", "The body of the request has more bytes than are read here."
+)
+REFUSALS = (BAD_REQUEST, LONG_TARGET, LARGE_HEAD, LARGE_BODY, SLOW_BODY, CROWDED)
+"""All that can be said to a request before it has been read to its end."""
 
 
 class Refused(Exception):
@@ -108,7 +118,7 @@ class BoundedProtocol(PacedProtocol):
         # A head is not longer than what has come since the last; seldom must it be measured.
         if len(self.headers) > self.most_fields or (self._unfinished > self.longest_head and self._is_large()):
             self._stop(LARGE_HEAD)
-        if len(self.pipeline) >= self.most_pipelined:
+        if len(self.pipeline) >= self.most_pipelined or not self._has_host():
             self._stop(BAD_REQUEST)
         if self._deadline is not None:
             self._forget_deadline()
@@ -165,6 +175,11 @@ class BoundedProtocol(PacedProtocol):
 
     def _is_large(self) -> bool:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self.longest_head
+
+    def _has_host(self) -> bool:
+        """Whether the request says once which host it means, as HTTP/1.1 must and 1.0 may (RFC 9112, 3.2)."""
+        hosts = [name for name, _ in self.headers].count(b"host")
+        return hosts == 1 or (not hosts and self.parser.get_http_version() == "1.0")
 
     def _stop(self, refusal: Refusal) -> None:
         self._refusal = refusal

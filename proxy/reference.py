@@ -7,8 +7,9 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from proxy.errors import docs_table
+from proxy.errors import Documented, docs_table
 from proxy.metrics import METRICS
+from proxy.protocol import REFUSALS
 from proxy.settings import settings_reference
 from transforms.operation import Operation, Param, option_name
 from transforms.pipeline import PIPELINE
@@ -38,11 +39,12 @@ unknown is refused at the start, all of it at once, with the place where it stan
 """
 ERRORS_HEAD = """# Errors
 
-<!-- Made by `make docs` from proxy/errors.py; do not edit. -->
+<!-- Made by `make docs` from proxy/errors.py and proxy/protocol.py; do not edit. -->
 
 Every error is `application/problem+json` (RFC 9457) with a stable `code`, the part of the URL that it is about, and
-what was expected. The header `X-Error` says the same in one line, since an `<img>` shows no body. Every 503 `busy` and
-`closing_down` says when to come back in `Retry-After`. [http.md](http.md#errors) has an example.
+what was expected. The header `X-Error` says the same in one line, since an `<img>` shows no body. Where it is known,
+as with every 503 `busy`, `poisoned` and `closing_down`, `Retry-After` says when to come back. [http.md](http.md#errors)
+has an example. Only the verdicts for [nginx](edge.md#nginx) have no body.
 
 """
 METRICS_HEAD = """# Metrics
@@ -151,10 +153,16 @@ def _metrics() -> str:
     return "\n".join(["| metric | kind | labels | meaning |", "|---|---|---|---|", *rows, ""])
 
 
+def every_error() -> list[Documented]:
+    """All errors that a client can meet, by status and code; those of requests that are not read to their end too."""
+    early = [Documented(found.code, found.status, found.title, found.detail, 0) for found in REFUSALS]
+    return sorted([*docs_table(), *early], key=lambda error: (error.status, error.code))
+
+
 def _errors() -> str:
     rows = [
         f"| `{row.code}` | {row.status} | {row.title} | {row.meaning} | {f'{row.age} s' if row.age else 'not at all'} |"
-        for row in docs_table()
+        for row in every_error()
     ]
     return "\n".join(["| code | status | title | meaning | may be cached |", "|---|---|---|---|---|", *rows, ""])
 

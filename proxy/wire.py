@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from proxy.answer import Answer
 from proxy.caching import Part, Unsatisfiable, byte_range, content_disposition, content_range, http_date
 from proxy.cors import NOBODY, Cors, vary
+from proxy.failures import RangeNotSatisfiable
 from proxy.negotiation import VARY
 from proxy.stores.growing import Growing
 from proxy.stores.result import FileBody
@@ -84,7 +85,10 @@ class Message:
 
 
 def message(answer: Answer, request: Mapping[bytes, bytes], manners: Manners, inside: bool) -> Message:
-    """The message that says this answer; `request` has the header fields of the request by lower-case name."""
+    """The message that says this answer; `request` has the header fields of the request by lower-case name.
+
+    Raises RangeNotSatisfiable.
+    """
     headers = _common(answer, manners, request.get(b"origin"))
     body = answer.body
     length = 0 if isinstance(body, Growing) else body.length if isinstance(body, FileBody) else len(body)
@@ -103,8 +107,7 @@ def message(answer: Answer, request: Mapping[bytes, bytes], manners: Manners, in
     if answer.status != 200:
         part = byte_range(None, length, None, None)
     if isinstance(part, Unsatisfiable):
-        headers += [(b"content-range", content_range(part, length).encode()), (b"content-length", b"0")]
-        return Message(416, headers, b"", 0, 0)
+        raise RangeNotSatisfiable(f"There are {length} bytes", length=length)
     if isinstance(part, Part):
         headers += [
             (b"content-range", content_range(part, length).encode()),

@@ -23,8 +23,8 @@ from docs import pictures, player, playground
 from docs.pictures import SHEETS
 from proxy.__main__ import app
 from proxy.budget import Machine, plan_budget
-from proxy.errors import docs_table, problem
 from proxy.metrics import METRICS
+from proxy.reference import every_error
 from proxy.reference import pages as generated
 from proxy.settings import every_setting, load
 from signing import Address, KeyRing, Request, SigningError, looks_like_step
@@ -55,7 +55,7 @@ OTHER_NAMES = {"$", "at_once", *(f"{name}_" for name in (*RESERVED, "e", "fl", "
 
 AS_EXAMPLES_OF_REFUSALS = {"ab_2024": "unknown_option", "w_auto": "invalid_option"}
 """Steps that the text quotes because they are refused."""
-CODES = {error.code for error in docs_table()}
+CODES = {error.code for error in every_error()}
 
 
 def rendered(page: Path) -> str:
@@ -213,13 +213,6 @@ RUNS = {
 @pytest.mark.parametrize("block", BLOCKS)
 def test_a_block_of_code_can_be_run(block: Block, tmp_path: Path) -> None:
     RUNS[block.language](block.text, tmp_path)
-
-
-def test_the_example_of_an_error_is_one() -> None:
-    example = next(block for block in blocks(ROOT / "docs" / "http.md") if block.language == "json")
-    with pytest.raises(Refusal) as refused:
-        Plan.read("e_blr")
-    assert json.loads(example.text) == json.loads(problem(refused.value, "5e97fc02c16880b6").body)
 
 
 # Tables that are carried out

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy import failures
+from proxy import failures, paced, protocol
 from proxy.caching import ERROR_AGES
-from proxy.errors import INTERNAL, TABLE, ErrorAnswer, docs_table, problem
+from proxy.errors import INTERNAL, TABLE, ErrorAnswer, problem
+from proxy.paced import Refusal as Early
+from proxy.reference import every_error
 from signing import errors as signing
 from transforms import errors as transforms
 
@@ -118,6 +120,10 @@ def test_a_busy_server_says_when_to_come_back_in_whole_seconds(seconds: float, h
     assert answer(failures.Busy("x", retry_after=seconds))[1][b"retry-after"] == header
 
 
+def test_work_that_has_ended_workers_says_when_it_is_tried_again() -> None:
+    assert answer(failures.Poisoned("x", retry_after=599.2))[1][b"retry-after"] == b"600"
+
+
 def test_only_what_passes_soon_says_when_to_come_back() -> None:
     assert answer(failures.ClosingDown("x"))[1][b"retry-after"] == b"1"
     assert b"retry-after" not in answer(transforms.InvalidOption("x"))[1]
@@ -185,13 +191,16 @@ def test_an_unknown_key_is_told_as_a_wrong_signature() -> None:
 
 
 def test_the_manual_lists_every_error_once() -> None:
-    listed = docs_table()
+    listed = every_error()
     codes = [error.code for error in listed]
     assert len(codes) == len(set(codes))
-    assert set(codes) == {kind.code for kind in EVERY} - {"bad_key"} | {"internal"}
+    early = {value.code for module in (paced, protocol) for value in vars(module).values() if isinstance(value, Early)}
+    assert early >= {"bad_request", "body_too_slow", "too_many_connections"}
+    assert set(codes) == {kind.code for kind in EVERY} - {"bad_key"} | {"internal"} | early
     assert [(error.status, error.code) for error in listed] == sorted((error.status, error.code) for error in listed)
     for error in listed:
         assert error.title
         assert error.meaning.endswith(".")
         # A file that is deleted first and then written anew is not gone for a day.
-        assert error.age == (10 if error.code == "original_gone" else ERROR_AGES[error.status])
+        age = 10 if error.code == "original_gone" else 0 if error.code in early else ERROR_AGES[error.status]
+        assert error.age == age

@@ -1,5 +1,6 @@
 """Answers over HTTP: validators, ranges, negotiation, freshness, and what is on every one of them."""
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -142,7 +143,14 @@ def test_a_part_of_the_bytes_can_be_asked_for(server: Server, path: str) -> None
         assert part["etag"] == whole["etag"]
     for beyond in (f"bytes={size}-", "bytes=-0"):
         refused = server.ask(path, range=beyond)
-        assert (refused.status, refused["content-range"], refused.body) == (416, f"bytes */{size}", b"")
+        assert (refused.status, refused["content-range"], refused["cache-control"]) == (
+            416,
+            f"bytes */{size}",
+            "no-store",
+        )
+        assert (refused.code, refused["x-error"]) == ("range_not_satisfiable", "range_not_satisfiable")
+        assert refused["content-type"] == "application/problem+json"
+        assert "etag" not in refused.fields
     for odd in ("bytes=0-1,3-4", "bytes=9-1", "bytes=a-b", "lines=0-1", "bytes=-"):
         assert server.ask(path, range=odd).status == 200
     head = server.ask(path, "HEAD", range="bytes=0-9")
@@ -191,7 +199,7 @@ def test_only_what_is_negotiated_varies(server: Server) -> None:
     assert server.ask("/w_98/cats/1.jpg", accept=AVIF).get("vary") is None
     part = server.ask("/f_auto,w_98/cats/1.jpg", range="bytes=0-5", accept=AVIF)
     assert (part.status, part["vary"]) == (206, "Accept")
-    assert server.ask("/f_auto,w_98/cats/1.jpg", range="bytes=999999-")["vary"] == "Accept"
+    assert server.ask("/f_auto,w_98/cats/1.jpg", range="bytes=999999-")["cache-control"] == "no-store"
     assert server.ask("/f_auto,d_missing.jpg/nothing.jpg")["vary"] == "Accept"
 
 
@@ -317,6 +325,27 @@ def test_nothing_of_the_inside_is_told(server: Server, folder: Path) -> None:
         assert "VipsJpeg" not in text
 
 
+def test_the_error_in_the_manual_is_the_one_that_comes(server: Server) -> None:
+    example = json.loads(
+        re.findall("```json\n(.*?)```", (Path(__file__).parent.parent / "docs/http.md").read_text(), re.DOTALL)[0]
+    )
+    assert server.ask("/e_blr/cats/1.jpg", x_request_id=example["request_id"]).json == example
+
+
+def test_the_manual_knows_which_formats_have_exact_pixels(server: Server) -> None:
+    lossless = server.ask("/f_avif,fl_lossless,w_9/cats/1.jpg")
+    assert (lossless.status, lossless["content-type"]) == (200, "image/avif")
+    chosen = server.ask("/f_auto,fl_lossless,w_9/cats/1.jpg", accept="image/avif,image/webp")
+    assert chosen["content-type"] == "image/webp"
+
+
+def test_the_plan_of_a_url_with_a_format_is_explained_in_its_place(server: Server) -> None:
+    refused = server.ask("/f_explain,f_webp,w_60/cats/1.jpg")
+    assert (refused.status, refused.code) == (400, "conflicting_options")
+    explained = server.ask("/f_explain,w_60/cats/1.jpg").json
+    assert (explained["plan"], explained["format"]) == ("w_60", "jpg")
+
+
 def test_an_error_can_be_shown_as_a_picture(folder: Path, tmp_path: Path) -> None:
     with serving(folder, tmp_path, error_pictures=True, workers=1) as server:
         shown = server.ask("/w_%3Cb%3E/cats/1.jpg", accept=AVIF)
@@ -350,7 +379,9 @@ EVERY = {
     "metrics": ("/metrics", "GET", {}, 200),
     "metrics outside": ("/metrics", "GET", {"x_forwarded_for": "203.0.113.9"}, 403),
     "health slash": ("/health/", "GET", {}, 400),
+    "head refused": ("/w_x/cats/1.jpg", "HEAD", {}, 400),
     "post": ("/w_60/cats/1.jpg", "POST", {}, 405),
+    "post metrics": ("/metrics", "POST", {}, 405),
     "delete health": ("/health", "DELETE", {}, 405),
     "options": ("/w_60/cats/1.jpg", "OPTIONS", {}, 204),
     "options health": ("/health", "OPTIONS", {}, 204),
@@ -370,10 +401,24 @@ def test_every_answer_is_safe_and_has_a_name(server: Server, what: str) -> None:
     assert re.fullmatch("[0-9a-f]{16}", reply["x-request-id"])
     assert server.ask(path, method, **fields, x_request_id="taken-over_1.2")["x-request-id"] == "taken-over_1.2"
     assert server.ask(path, method, **fields, x_request_id="no id")["x-request-id"] != "no id"
-    assert "cache-control" in reply.fields or status in (204, 405)
+    assert "cache-control" in reply.fields or status == 204
     assert "server" not in reply.fields
+    if status >= 400 and method != "HEAD" and what != "in its place":
+        assert reply["content-type"] == "application/problem+json"
+        assert reply.json["code"] == reply.code
+    if method == "HEAD":
+        assert reply.body == b""
     if status in (204, 405):
         assert reply["allow"] == "GET, HEAD, OPTIONS"
+
+
+@pytest.mark.parametrize(
+    ("what", "code"),
+    [("post", "method_not_allowed"), ("metrics outside", "insiders_only"), ("beyond", "range_not_satisfiable")],
+)
+def test_refusals_of_the_server_itself_have_codes(server: Server, what: str, code: str) -> None:
+    path, method, fields, _ = EVERY[what]
+    assert server.ask(path, method, **fields).json["code"] == code
 
 
 def test_what_a_browser_could_run_is_in_a_sandbox(server: Server) -> None:
@@ -487,7 +532,9 @@ def test_a_request_that_is_none_ends_its_connection_and_nothing_else(server: Ser
     ):
         answer = exchange(server.port, sent)
         assert answer == b"" or answer.startswith((b"HTTP/1.1 400", b"HTTP/1.0 400")), sent
-    whole = Reply.read(exchange(server.port, b"GET http://test/w_60/cats/1.jpg HTTP/1.1\r\nconnection: close\r\n\r\n"))
+    whole = Reply.read(
+        exchange(server.port, b"GET http://test/w_60/cats/1.jpg HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n")
+    )
     assert whole.status == 200
     upgrade = server.ask("/w_60/cats/1.jpg", connection="upgrade, close", upgrade="websocket")
     assert upgrade.status == 200

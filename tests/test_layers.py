@@ -51,7 +51,7 @@ RULES: dict[str, set[str]] = {
         "httpx", "proxy.answer", "proxy.delivery", "proxy.failures", "proxy.lending", "proxy.reading",
         "proxy.rendering", "proxy.rendition", "proxy.stores", "signing", "transforms",
     },
-    "proxy.reference": {"proxy.errors", "proxy.metrics", "proxy.settings", "transforms"},
+    "proxy.reference": {"proxy.errors", "proxy.metrics", "proxy.protocol", "proxy.settings", "transforms"},
     "proxy.greeting": {"proxy.settings", "signing", "transforms"},
     "proxy.handlers": {
         "cachetools", "starlette", "starlette_compress", "structlog", "proxy.accel", "proxy.answer", "proxy.delivery",
@@ -84,7 +84,9 @@ RULES: dict[str, set[str]] = {
     "proxy.protocol": {"uvicorn", "httptools", "proxy.clients", "proxy.paced", "proxy.ready"},
     "proxy.paced": {"uvicorn", "proxy.clients", "proxy.ready"},
     "proxy.ready": {"uvicorn", "proxy.wire"},
-    "proxy.wire": {"proxy.answer", "proxy.caching", "proxy.cors", "proxy.negotiation", "proxy.stores"},
+    "proxy.wire": {
+        "proxy.answer", "proxy.caching", "proxy.cors", "proxy.failures", "proxy.negotiation", "proxy.stores",
+    },
     "proxy.cors": set(),
     # How many, how often: nothing of what they ask for.
     "proxy.clients": {"cachetools", "structlog", "proxy.failures", "proxy.log"},

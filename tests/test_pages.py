@@ -80,7 +80,8 @@ READ = ["/ui", "/ui/", "/ui/main.js", "/ui/options.json", "/ui/originals.json", 
 @pytest.mark.parametrize("path", READ)
 def test_a_stranger_is_turned_away_where_there_is_no_token(server: Server, path: str) -> None:
     reply = server.ask(path, **AWAY)
-    assert reply.status == 403
+    assert (reply.status, reply.json["code"], reply["x-error"]) == (403, "insiders_only", "insiders_only")
+    assert reply["content-type"] == "application/problem+json"
     assert reply.get("www-authenticate") is None
     assert server.ask(path, authorization=password(TOKEN), **AWAY).status == 403
 
@@ -89,6 +90,7 @@ def test_a_stranger_is_turned_away_where_there_is_no_token(server: Server, path:
 def test_a_stranger_is_asked_for_the_token_where_there_is_one(closed: Server, path: str) -> None:
     reply = closed.ask(path, **AWAY)
     assert (reply.status, reply["www-authenticate"]) == (401, 'Basic realm="Darkroom", charset="UTF-8"')
+    assert reply.json["code"] == "no_token"
     for wrong in (password("another token of sixteen"), password(""), "Basic ???", "Basic", f"Digest {TOKEN}", TOKEN):
         assert closed.ask(path, authorization=wrong, **AWAY).status == 401
     right = 404 if path == "/ui/nothing" else 200
@@ -136,7 +138,7 @@ ELSEWHERE = [
 
 @pytest.mark.parametrize("fields", ELSEWHERE, ids=str)
 def test_pages_of_other_sites_cannot_change_anything(server: Server, fields: dict[str, str]) -> None:
-    assert urls(server, "cats/1.jpg", "w_60", **fields).status == 403
+    assert urls(server, "cats/1.jpg", "w_60", **fields).json["code"] == "other_site"
     assert drop(server, pictures.rgba(), **fields).status == 403
 
 
@@ -148,7 +150,7 @@ def test_our_own_page_and_programs_can(server: Server, fields: dict[str, str]) -
 
 @pytest.mark.parametrize("media_type", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
 def test_what_a_form_of_another_site_could_send_is_refused(server: Server, media_type: str) -> None:
-    assert urls(server, "grey.png", "w_60", content_type=media_type).status == 415
+    assert urls(server, "grey.png", "w_60", content_type=media_type).json["code"] == "wrong_media_type"
     assert drop(server, pictures.rgba(), content_type=media_type).status == 415
 
 
@@ -199,6 +201,29 @@ def test_one_spelling_of_a_path_is_the_page(server: Server) -> None:
         assert server.ask(path).status == 404, path
     for path in ("/%75i/", "/uix", "//ui/"):
         assert server.ask(path).status in (400, 404), path
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/ui", "GET, HEAD"),
+        ("POST", "/ui/", "GET, HEAD"),
+        ("PROPFIND", "/ui/", "GET, HEAD"),
+        ("DELETE", "/ui/main.js", "GET, HEAD"),
+        ("GET", "/ui/urls", "POST"),
+        ("POST", "/ui/dropped", "PUT"),
+    ],
+)
+def test_a_method_that_a_page_has_not_is_refused_by_name(server: Server, method: str, path: str, allowed: str) -> None:
+    reply = server.ask(path, method)
+    assert (reply.status, reply["allow"], reply.json["code"]) == (405, allowed, "method_not_allowed")
+    assert server.ask(path, method, **AWAY).status == 403
+
+
+def test_a_body_that_is_not_what_was_expected_is_refused(server: Server) -> None:
+    for body in (b"", b"{", b"[]", b'{"source": 5, "steps": ""}'):
+        reply = say(server, "POST", "/ui/urls", body, content_type=JSON)
+        assert (reply.status, reply.json["code"], reply.json["expected"]) == (400, "bad_body", "source, steps")
 
 
 # What it tells

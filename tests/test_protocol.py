@@ -114,7 +114,7 @@ def status(answer: bytes) -> int:
     ("head", "expected"),
     [
         (b"GET /" + b"a" * 17 * KIB + b" HTTP/1.1\r\n\r\n", 414),
-        (b"GET /" + b"a" * 15 * KIB + b" HTTP/1.1\r\nconnection: close\r\n\r\n", 200),
+        (b"GET /" + b"a" * 15 * KIB + b" HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n", 200),
         (LINE + b"a: b\r\n" * 100 + b"\r\n", 431),
         (LINE + b"connection: close\r\n" + b"a: b\r\n" * 98 + b"\r\n", 200),
         (LINE + b"a: " + b"b" * 65 * KIB + b"\r\n\r\n", 431),
@@ -134,6 +134,26 @@ async def test_a_large_head_is_refused(head: bytes, expected: int, at_once: bool
             assert json.loads(body)["status"] == expected
             assert b"content-length: %d\r\n" % len(body) in fields
             assert b"connection: close" in fields
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nx-host: test\r\nconnection: close\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: test\r\na: b\r\nHOST: other\r\n\r\n", 400),
+        (b"GET / HTTP/1.0\r\nhost: test\r\nhost: other\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\na: b\r\nHost:\r\nconnection: close\r\n\r\n", 200),
+        (b"GET / HTTP/1.0\r\n\r\n", 200),
+        (b"GET / HTTP/1.0\r\nhost: test\r\n\r\n", 200),
+    ],
+    ids=["none", "another field", "two", "two of 1.0", "an empty one", "none of 1.0", "one of 1.0"],
+)
+async def test_a_request_says_once_which_host_it_means(head: bytes, expected: int) -> None:
+    async with served() as server:
+        answer = await told(server, head)
+        assert status(answer) == expected
+        assert (b"x-error: bad_request\r\n" in answer) == (expected == 400)
 
 
 @pytest.mark.parametrize("endless", [b"a: b\r\n", b"a" * 999, b"a: " + b"b" * 999])

@@ -246,7 +246,11 @@ def test_a_body_that_cannot_be_used_is_refused_by_name(body: object, part: str |
 def test_what_is_no_purge_is_told_so(server: Server) -> None:
     authorization = f"Bearer {SECRET}"
     assert post(server, {"source": "d.jpg"}, content_type="text/plain").status == 415
-    assert server.ask("/api/v1/purge", authorization=authorization)["allow"] == "POST"
+    for method in ("GET", "PROPFIND"):
+        reply = server.ask("/api/v1/purge", method, authorization=authorization)
+        assert (reply.status, reply["allow"], reply.json["code"]) == (405, "POST", "method_not_allowed")
+    progress = server.ask("/api/v1/purge/x", "POST", authorization=authorization)
+    assert (progress.status, progress["allow"]) == (405, "GET, HEAD")
     assert server.ask("/api/v1/purge/0123", authorization=authorization).code == "no_such_purge"
     assert server.ask("/api/v1/purge/0123").code == "no_token"
     assert post(server, b" " * (1 << 20) + b"{}").code == "body_too_large"

@@ -249,8 +249,9 @@ async def test_work_that_ended_two_workers_is_refused_for_a_while(
             with pytest.raises(WorkerLost):
                 await opened.run(job("exit", identity="bad"))
         begun = time.monotonic()
-        with pytest.raises(Poisoned):
+        with pytest.raises(Poisoned) as refused:
             await opened.run(job("exit", identity="bad"))
+        assert refused.value.retry_after == 600
         assert time.monotonic() - begun < 0.005
         await until(lambda: opened.stats().kills == {"crash": 2})
         assert "crash; it was doing bad" in caplog.text
@@ -264,8 +265,9 @@ async def test_an_original_that_ended_four_workers_is_refused_whatever_is_asked_
         for _ in range(4):
             with pytest.raises(WorkerLost):
                 await opened.run(job("exit", original="bad 1"))
-        with pytest.raises(Poisoned, match="the original has ended several workers"):
+        with pytest.raises(Poisoned, match="the original has ended several workers") as refused:
             await opened.run(job("nothing", original="bad 1"))
+        assert refused.value.retry_after == 600
         assert await opened.run(job("nothing", original="bad 2")), "another version of it is another original"
         assert await opened.run(job("nothing"))
         now = 601.0

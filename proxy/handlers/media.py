@@ -15,7 +15,7 @@ from proxy.answer import Answer, Ask
 from proxy.delivery import Delivery
 from proxy.edge import CLIENT, header_fields
 from proxy.errors import ErrorAnswer, code, problem, row
-from proxy.failures import Looped
+from proxy.failures import Looped, MethodNotAllowed
 from proxy.handlers.texts import Texts
 from proxy.handlers.visitors import Visitors
 from proxy.log import request_id
@@ -110,9 +110,12 @@ class Media:
         self, scope: Scope, fields: dict[bytes, bytes], method: str, identity: str, receive: Receive, send: Send
     ) -> tuple[int, int, str, str, int]:
         """Answer; returns status, bytes of the body, outcome, format and bytes of the original."""
-        if method not in METHODS:
-            return await self._other(method, fields, identity, send), 0, "method", "", 0
+        if method == "OPTIONS":
+            return await self._preflight(fields, identity, send), 0, "method", "", 0
         try:
+            if method not in METHODS:
+                allowed = ALLOWED.decode()
+                raise MethodNotAllowed(f"This path is for {allowed}", allowed=allowed)
             answer, sent = await self._answered(scope, fields)
         except Exception as error:
             refused = self._refused(error, fields, identity)
@@ -177,16 +180,11 @@ class Media:
         except Exception as error:
             return row(type(error)).status >= 500
 
-    async def _other(self, method: str, fields: dict[bytes, bytes], identity: str, send: Send) -> int:
-        """OPTIONS says what may be done, and by whose pages; every other method may not."""
-        status, own = 405, self.manners.refusing(fields.get(b"origin"))
-        if method == "OPTIONS":
-            status, own = 204, self.manners.preflight(fields)
-        # A 204 has no Content-Length (RFC 9110, 8.6).
-        headers = [(b"allow", ALLOWED), *own, *([(b"content-length", b"0")] if status == 405 else [])]
-        await _start(send, status, headers, identity)
+    async def _preflight(self, fields: dict[bytes, bytes], identity: str, send: Send) -> int:
+        """Say what may be done, and by whose pages; without a Content-Length (RFC 9110, 8.6)."""
+        await _start(send, 204, [(b"allow", ALLOWED), *self.manners.preflight(fields)], identity)
         await send({"type": "http.response.body", "body": b""})
-        return status
+        return 204
 
     def _refused(self, error: Exception, fields: dict[bytes, bytes], identity: str) -> ErrorAnswer:
         if code(error) == "internal":

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import structlog
@@ -13,8 +13,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from proxy.edge import header_fields
-from proxy.errors import code, problem
-from proxy.failures import NoSuchOriginal
+from proxy.failures import BadBody, InsidersOnly, NoSuchOriginal, NoToken, OtherSite, WrongMediaType
+from proxy.handlers.own import EveryMethod, check_method, refused
 from proxy.handlers.visitors import CHALLENGE, Visitors
 from proxy.log import request_id
 from proxy.pages.links import Shown
@@ -53,8 +53,6 @@ FIELDS = {
 }
 """On every answer here: nothing of another origin runs in the page, frames it, or reads it."""
 
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-
 Answering = Callable[[Request], Awaitable[Response]]
 Fields = Mapping[bytes, bytes]
 
@@ -71,7 +69,7 @@ class Pages:
     def routes(self) -> list[Route]:
         """Every path, each exact, and one for all that is not there."""
         if self.playground is None:
-            return [Route(PLACE + rest, _missing, methods=list(METHODS)) for rest in ("", "/{path:path}")]
+            return [Route(PLACE + rest, EveryMethod(_missing)) for rest in ("", "/{path:path}")]
         files = dict(static_files())
         page = _file(*files.pop("index.html"))
         reads: dict[str, Answering] = {
@@ -88,53 +86,54 @@ class Pages:
             DROPPED.removeprefix(PLACE): ("PUT", "application/octet-stream", self._drop),
         }
         return [
-            *(Route(PLACE + path, self._for_insiders(answer)) for path, answer in reads.items()),
+            *(Route(PLACE + path, self._for_insiders(_served("GET", answer))) for path, answer in reads.items()),
             *(
-                Route(PLACE + path, self._for_insiders(_changing(media_type, answer)), methods=[method])
+                Route(PLACE + path, self._for_insiders(_served(method, _changing(media_type, answer))))
                 for path, (method, media_type, answer) in changes.items()
             ),
-            Route(PLACE + "/{path:path}", self._for_insiders(_nothing), methods=list(METHODS)),
+            Route(PLACE + "/{path:path}", self._for_insiders(_nothing)),
         ]
 
-    def _for_insiders(self, answer: Answering) -> Answering:
+    def _for_insiders(self, answer: Answering) -> EveryMethod:
         async def answered(request: Request) -> Response:
             fields = header_fields(request.scope["headers"])
             identity = request_id(fields.get(b"x-request-id"))
-            response = self._refused(request, fields)
-            if response is None:
-                try:
+            try:
+                response = self._led_elsewhere(request, fields)
+                if response is None:
                     # One spelling: no path here has an escape, and patterns would overlook a line's end.
                     plain = request.scope["raw_path"] == request.scope["path"].encode()
                     response = await (answer if plain else _nothing)(request)
-                except ClientDisconnect:
-                    response = Response(status_code=400)
-                except Exception as error:
-                    if code(error) == "internal":
-                        log.error("a request failed", exc_info=error, request_id=identity)
-                    told = problem(error, identity)
-                    response = Response(told.body, told.status)
-                    response.headers.update({name.decode(): value.decode() for name, value in told.headers})
+            except ClientDisconnect:
+                response = Response(status_code=400)
+            except Exception as error:
+                response = refused(error, identity)
+            if response.status_code == 401:
+                response.headers["www-authenticate"] = CHALLENGE
             response.headers.update({**FIELDS, "x-request-id": identity})
             if request.method not in ("GET", "HEAD"):
                 # A body that was not read to its end must not be taken for the next request, nor waited for.
                 response.headers["connection"] = "close"
             return response
 
-        return answered
+        return EveryMethod(answered)
 
-    def _refused(self, request: Request, fields: Fields) -> Response | None:
-        """What a client gets who may not have this; None for one who may."""
+    def _led_elsewhere(self, request: Request, fields: Fields) -> Response | None:
+        """Where a client gets asked who it is; None for one who may have this.
+
+        Raises OtherSite, InsidersOnly and NoToken.
+        """
         if self.visitors.inside(request.scope, fields):
-            return None if is_own(fields, request.method) else _text("not for other sites", 403)
+            if not is_own(fields, request.method):
+                raise OtherSite("The request comes from the page of another site")
+            return None
         if self.visitors.admin_token is None:
-            return _text("not for clients from elsewhere: there is no admin token", 403)
+            raise InsidersOnly("There is no admin token, so this is for clients on this machine alone")
         if request.url.path == f"{PLACE}/":
             # Browsers give a password to what is below the folder of the path that asks for it: here, to everything,
             # so that renditions tell the page of their timings too.
             return Response(status_code=303, headers={"location": PLACE})
-        response = _text("not for clients from elsewhere without the admin token", 401)
-        response.headers["www-authenticate"] = CHALLENGE
-        return response
+        raise NoToken("From elsewhere this needs the admin token", expected="the admin token as password or bearer")
 
     @property
     def _here(self) -> Playground:
@@ -149,12 +148,10 @@ class Pages:
 
     async def _urls(self, request: Request) -> Response:
         asked = await _json(request, source=str, steps=str)
-        return JSONResponse(self._here.urls(**asked)) if asked else _text("source and steps were expected", 400)
+        return JSONResponse(self._here.urls(**asked))
 
     async def _markup(self, request: Request) -> Response:
         asked = await _json(request, source=str, steps=str, width=int, height=int, format=str, alpha=bool, moving=bool)
-        if not asked:
-            return _text("source, steps and what is shown were expected", 400)
         source, steps = asked.pop("source"), asked.pop("steps")
         base = request.headers.get("origin", "")
         log.info("links were written", source=source, steps=steps)
@@ -162,8 +159,6 @@ class Pages:
 
     async def _recording(self, request: Request) -> Response:
         asked = await _json(request, source=str)
-        if not asked:
-            return _text("source was expected", 400)
         return JSONResponse(await self._here.recording(asked["source"], request.headers.get("origin", "")))
 
     async def _drop(self, request: Request) -> Response:
@@ -193,12 +188,22 @@ def is_own(fields: Fields, method: str) -> bool:
     return origin is None or urlsplit(origin).netloc == fields.get(b"host", b"")
 
 
+def _served(method: str, answer: Answering) -> Answering:
+    """The answer to requests with this method; GET stands for HEAD too."""
+
+    async def answered(request: Request) -> Response:
+        check_method(request.method, method)
+        return await answer(request)
+
+    return answered
+
+
 def _changing(media_type: str, answer: Answering) -> Answering:
     """The answer to requests with this media type, which no page of another site can send without our leave."""
 
     async def answered(request: Request) -> Response:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != media_type:
-            return _text(f"a body of {media_type} was expected", 415)
+            raise WrongMediaType("The body is of another kind", expected=f"Content-Type: {media_type}")
         return await answer(request)
 
     return answered
@@ -217,23 +222,20 @@ async def _nothing(request: Request) -> Response:
 
 async def _missing(request: Request) -> Response:
     """The answer where the playground is off, to anybody."""
-    told = problem(NoSuchOriginal("There is no such page."), request_id(None))
-    return Response(told.body, told.status, headers={name.decode(): value.decode() for name, value in told.headers})
+    return refused(NoSuchOriginal("There is no such page."), request_id(None))
 
 
-def _text(text: str, status: int) -> Response:
-    return Response(f"{text}\n", status, media_type="text/plain")
-
-
-async def _json(request: Request, **kinds: type) -> dict[str, Any] | None:
-    """The body's members, where it has just these, of these kinds."""
+async def _json(request: Request, **kinds: type) -> dict[str, Any]:
+    """The body's members. Raises BadBody where it has not just these, of these kinds."""
     try:
         async with asyncio.timeout(BODY_SECONDS):
             body = json.loads(await request.body())
     except (ValueError, RecursionError, TimeoutError):
-        return None
+        body = None
     right = isinstance(body, dict) and body.keys() == kinds.keys()
-    return body if right and all(type(body[name]) is kind for name, kind in kinds.items()) else None
+    if not right or not all(type(body[name]) is kind for name, kind in kinds.items()):
+        raise BadBody("The body is not what was expected", expected=", ".join(kinds))
+    return cast(dict[str, Any], body)
 
 
 async def _parts(request: Request) -> AsyncIterator[bytes]:

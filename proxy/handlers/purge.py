@@ -14,8 +14,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from proxy.edge import header_fields
-from proxy.errors import code, problem
 from proxy.failures import BadBody, KeyReused, NoSuchPurge, WrongMediaType
+from proxy.handlers.own import EveryMethod, check_method, refused
 from proxy.handlers.tokens import Token, Tokens
 from proxy.log import request_id
 from proxy.purging.progress import OVERHEAD, Progress
@@ -31,7 +31,6 @@ LARGEST_BODY = 1 << 20
 BODY_SECONDS = 15.0
 REMEMBERED = 32 << 20
 """Bytes of the purges whose idempotency keys are remembered: of ten thousand small ones."""
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 Answering = Callable[[Request, Token], Awaitable[Response]]
 
@@ -64,25 +63,23 @@ class Purging:
     def routes(self) -> list[Route]:
         """Each path with all methods: one that is not meant is told so by us."""
         return [
-            Route(PLACE, self._for_holders("POST", self._purge), methods=list(METHODS)),
-            Route(PLACE + "/{id}", self._for_holders("GET", self._progress), methods=list(METHODS)),
+            Route(PLACE, self._for_holders("POST", self._purge)),
+            Route(PLACE + "/{id}", self._for_holders("GET", self._progress)),
         ]
 
-    def _for_holders(self, method: str, answer: Answering) -> Callable[[Request], Awaitable[Response]]:
+    def _for_holders(self, method: str, answer: Answering) -> EveryMethod:
         async def answered(request: Request) -> Response:
             fields = header_fields(request.scope["headers"])
             identity = request_id(fields.get(b"x-request-id"))
             with structlog.contextvars.bound_contextvars(request_id=identity):
                 try:
                     holder = self.tokens.holder(fields, SCOPE)
-                    allowed = request.method == method or (request.method, method) == ("HEAD", "GET")
-                    response = await answer(request, holder) if allowed else Response(status_code=405)
+                    check_method(request.method, method)
+                    response = await answer(request, holder)
                 except ClientDisconnect:
                     response = Response(status_code=400)
                 except Exception as error:
-                    response = _refused(error, identity)
-            if response.status_code == 405:
-                response.headers["allow"] = method
+                    response = refused(error, identity)
             if response.status_code == 401:
                 response.headers["www-authenticate"] = 'Bearer realm="Darkroom"'
             response.headers.update(
@@ -93,7 +90,7 @@ class Purging:
                 response.headers["connection"] = "close"
             return response
 
-        return answered
+        return EveryMethod(answered)
 
     async def _purge(self, request: Request, holder: Token) -> Response:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
@@ -154,10 +151,3 @@ def _json(body: bytes) -> object:
     except (ValueError, RecursionError):
         raise BadBody("The body is not JSON", expected='JSON such as {"source": "cats/1.jpg"}') from None
     return read
-
-
-def _refused(error: Exception, identity: str) -> Response:
-    if code(error) == "internal":
-        log.error("a request failed", exc_info=error)
-    told = problem(error, identity)
-    return Response(told.body, told.status, {name.decode(): value.decode() for name, value in told.headers})

@@ -7,6 +7,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from proxy.edge import header_fields
+from proxy.failures import InsidersOnly
+from proxy.handlers.own import refused
 from proxy.handlers.visitors import Visitors
 from proxy.log import request_id
 from proxy.metrics import Metrics
@@ -37,8 +39,10 @@ class Status:
     async def prometheus(self, request: Request) -> Response:
         """All that was counted, for insiders."""
         if not self._inside(request):
-            text = "not for clients from elsewhere without the admin token\n"
-            return Response(text, 403, headers=self._headers(request), media_type="text/plain")
+            headers = self._headers(request)
+            response = refused(InsidersOnly("Figures are for clients on this machine"), headers["x-request-id"])
+            response.headers.update(headers)
+            return response
         body, media_type = self.metrics.render()
         return Response(body, headers={**self._headers(request), "content-type": media_type})
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 from proxy.failures import Busy, ClosingDown, OriginTimedOut, Poisoned, Preempted, TimedOut, WorkerLost, WorkFailed
@@ -130,9 +131,9 @@ class Pool:
         if self._draining:
             raise ClosingDown("the server is stopping")
         if seconds := self._poison.remaining(job.identity):
-            raise Poisoned(f"this has ended workers before; it may be tried again in {seconds:.0f} seconds")
+            raise _poisoned("this has ended workers before", seconds)
         if job.original and (seconds := self._bad_originals.remaining(job.original)):
-            raise Poisoned(f"the original has ended several workers; it may be tried again in {seconds:.0f} seconds")
+            raise _poisoned("the original has ended several workers", seconds)
         if job.since is None:
             self._let_in(job.identity, job.cost, job.memory, job.rank)
         ticket = self._ticket(job)
@@ -335,6 +336,10 @@ class Pool:
         ticket.told, ticket.needs = False, 0
         self._join(ticket, min(left, self._queue_seconds))
         return True
+
+
+def _poisoned(why: str, seconds: float) -> Poisoned:
+    return Poisoned(f"{why}; it may be tried again in {ceil(seconds)} seconds", retry_after=seconds)
 
 
 def _late(ticket: Ticket) -> Refusal:
