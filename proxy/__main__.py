@@ -62,7 +62,7 @@ def serve(
     }
 
     def read() -> Settings:
-        settings = load(overrides, config, os.environ)
+        settings = load(overrides, config, os.environ, strictly=True)
         check_exposure(settings)
         if not settings.mounts and not settings.remote:
             raise SettingsError(
@@ -210,7 +210,7 @@ def doctor(
     from signing import SigningError
     from transforms.plan import Plan
 
-    settings = settings_of(config)
+    settings = settings_of(config, strictly=False)  # it has a line and a remedy for each
     table, signs = (
         Table("", "check", "found", "remedy", box=None),
         {"ok": "[green]✓", "warn": "[yellow]!", "bad": "[red]✗"},

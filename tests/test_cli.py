@@ -96,7 +96,9 @@ def test_without_a_command_help_is_shown() -> None:
         (("{folder}",), {"wrokers": 3}, "DARKROOM_WROKERS: there is no such setting; did you mean DARKROOM_WORKERS"),
         (("{folder}",), {"freshness__provisional_max_age": 10}, "freshness.provisional_max_age: expected 60 or more"),
         (("{folder}",), {"freshness__max_age": "-1"}, "freshness.max_age: expected "),
-        (("{folder}",), {"keys": "short"}, "A key is weak: it has 5 bytes"),
+        (("{folder}",), {"keys": "short"}, r"keys.0: A key is weak: it has 5 bytes, fewer than 32 \(DARKROOM_KEYS\)"),
+        (("{folder}",), {"presets": {"card": "w_6oo"}}, r"presets.card: w_: .* “6oo” came \(DARKROOM_PRESETS\)"),
+        (("{folder}",), {"presets__card": "t_crad"}, "there is no preset “crad”; did you mean t_card.*PRESETS__CARD"),
         (("{folder}",), {"keys": [SECRET, SECRET]}, "the same secret is there twice"),
         (("{folder}", "--host", "0.0.0.0"), {}, "other machines reach 0.0.0.0, and there is no key"),
         (("{folder}", "--config", "/nowhere.toml"), {}, "config: '/nowhere.toml' cannot be read"),
@@ -125,6 +127,16 @@ def test_a_bad_setting_ends_with_one_clear_line(
     assert SECRET not in told.output
     if "memory" not in said:  # there the sum is shown line by line
         assert len(told.output.strip().splitlines()) == 1
+
+
+def test_other_commands_refuse_what_serving_would(tmp_path: Path) -> None:
+    file = tmp_path / "darkroom.toml"
+    file.write_text(f'keys = ["{SECRET}", "short"]\n[presets]\ncard = "w_6oo"\nbig = "w_900"\n')
+    told = typed("settings", "--config", str(file))
+    assert told.returncode == 2
+    assert [line.split(":")[0] for line in told.stderr.splitlines()] == ["presets.card", "keys.1"]
+    assert all(line.endswith(f"({file})") for line in told.stderr.splitlines())
+    assert SECRET not in told.stderr
 
 
 def test_a_port_that_is_taken_is_named(folder: Path) -> None:
