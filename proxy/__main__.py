@@ -1,5 +1,6 @@
 """The command line."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Annotated
@@ -234,7 +235,13 @@ def samples(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where
     """Draw a folder of sample pictures; what is there already stays."""
     from transforms.samples import make_samples
 
-    make_samples(folder, progress=lambda name: typer.echo(f"{name} is drawn"))
+    if folder.exists() and not folder.is_dir():
+        raise failed(f"{folder}: {os.strerror(errno.ENOTDIR)}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        make_samples(folder, progress=lambda name: typer.echo(f"{name} is drawn"))
+    except OSError as error:
+        raise failed(f"{error.filename or folder}: {error.strerror}") from None
 
 
 def main() -> None:

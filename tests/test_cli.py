@@ -102,7 +102,9 @@ def test_without_a_command_help_is_shown() -> None:
         (("{folder}",), {"keys": [SECRET, SECRET]}, "the same secret is there twice"),
         (("{folder}", "--host", "0.0.0.0"), {}, "other machines reach 0.0.0.0, and there is no key"),
         (("{folder}", "--config", "/nowhere.toml"), {}, "config: '/nowhere.toml' cannot be read"),
-        (("/nowhere/at/all",), {}, "/nowhere/at/all: Not a directory"),
+        (("/nowhere/at/all",), {}, "^mounts./: /nowhere/at/all: there is no such folder"),
+        ((), {"mounts": {"a": "/tmp", "b": "/nowhere"}}, "^mounts.b: /nowhere: there is no such folder"),
+        ((__file__,), {}, "^mounts./: /.*: Not a directory"),
         ((), {}, "There is nothing to serve: name a folder"),
         (("{folder}",), {"worker_memory": "2TB"}, "the memory does not suffice"),
         ((), {"mounts": {"w_5": "/tmp"}}, "'w_5' cannot name a mount"),
@@ -328,3 +330,11 @@ def test_samples_are_drawn_where_they_are_missing(tmp_path: Path) -> None:
     assert (tmp_path / "icon.svg").read_text().startswith("<svg")
     assert (tmp_path / "flower.png").read_text() == "here already"
     assert run("samples", str(tmp_path)).output == ""
+
+
+@pytest.mark.parametrize(
+    ("place", "said"), [("README.md", "README.md: Not a directory"), ("/proc/x", "/proc/x: No such file or directory")]
+)
+def test_samples_that_have_no_place_are_told_in_one_line(place: str, said: str) -> None:
+    told = typed("samples", place)
+    assert (told.returncode, told.stderr.strip()) == (2, said)

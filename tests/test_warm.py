@@ -19,7 +19,7 @@ import pytest
 from proxy.failures import NoSuchOriginal
 from proxy.sources.file import FileSource
 from signing import Signer, new_secret
-from tests import pictures
+from tests import pictures, tones
 from tests.serving import environment, serving, wait_until
 
 pytestmark = pytest.mark.anyio
@@ -126,6 +126,18 @@ def test_all_originals_of_a_mount_are_made_but_not_what_is_no_picture(folder: Pa
     assert "/f_jpg,w_50/others/damaged.jpg:" in done.stdout or "/w_50,f_jpg/others/damaged.jpg:" in done.stdout
 
 
+def test_sounds_without_a_picture_are_left_out_of_all_and_told_once_of_a_name(tmp_path: Path, cache: Path) -> None:
+    place = tmp_path / "originals"
+    place.mkdir()
+    (place / "bells.flac").write_bytes(tones.encoded("flac", tones.tone(1)))
+    (place / "0.jpg").write_bytes(pictures.encoded(pictures.photograph(60, 40), "jpg"))
+    done = warm(place, "--all", "--mount", "/", "--steps", "w_30,f_auto", "--cache", cache)
+    assert (done.returncode, told(done)) == (0, {"made": 3, "left out": 1, "failed": 0}), done.stdout
+    done = warm(place, "bells.flac", "--steps", "w_30,f_auto", "--cache", cache)
+    assert (done.returncode, told(done)) == (1, {"made": 0, "failed": 1})
+    assert done.stdout.count("a sound without a cover") == 1
+
+
 def test_names_come_from_stdin(folder: Path, cache: Path) -> None:
     done = warm(folder, "-", "--steps", "w_50,f_jpg", "--cache", cache, given="cats/0.jpg\n\na,b.jpg\nnowhere.jpg\n")
     assert (done.returncode, told(done)) == (1, {"made": 2, "failed": 1})
@@ -165,8 +177,10 @@ REFUSED: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "Of which originals?": (("{folder}", "--steps", "w_5"), {}),
     "w_wide: w_: ": (("{folder}", "a.jpg", "--steps", "w_wide"), {}),
     "f_jpg,w_many: w_: ": (("{folder}", "a.jpg", "--steps", "f_jpg", "--widths", "many"), {}),
-    "there is no mount 'b'; there are: ''": (("{folder}", "--all", "--mount", "b", "--steps", "w_5"), {}),
-    "There are no originals": (("a.jpg", "--steps", "w_5"), {}),
+    "there is no mount b; there are: /": (("{folder}", "--all", "--mount", "b", "--steps", "w_5"), {}),
+    "There are no originals: a.jpg is no folder that is there": (("a.jpg", "--steps", "w_5"), {}),
+    "There are no originals: nofolder is no folder that is there": (("nofolder", "--all", "--steps", "w_5"), {}),
+    "There are no originals: name a folder": (("--all", "--steps", "w_5"), {}),
     "/nowhere/urls: ": (("{folder}", "--urls", "/nowhere/urls", "--cache", "{cache}"), {}),
 }
 

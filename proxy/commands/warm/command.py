@@ -72,10 +72,14 @@ def warm(
         raise failed("What shall be made of these originals? Say --steps w_600,f_webp or --widths 320,640.")
     if server and (all_of or dry_run):
         raise failed("A server lists no originals and rehearses nothing: leave out --all and --dry-run, or --server.")
-    if all_of and mount not in settings.mounts:
-        raise failed(f"there is no mount {mount!r}; there are: {', '.join(map(repr, settings.mounts)) or 'none'}")
     if not settings.mounts and not server:
-        raise failed("There are no originals: name a folder, or set mounts in darkroom.toml.")
+        missing = f"{given[0]} is no folder that is there; " if given else ""
+        raise failed(f"There are no originals: {missing}name a folder, or set mounts in darkroom.toml.")
+    mount = mount.strip("/")
+    if all_of and mount not in settings.mounts:
+        raise failed(
+            f"there is no mount {mount or '/'}; there are: {', '.join(name or '/' for name in settings.mounts)}"
+        )
     if not server:
         check_cache(settings.cache)
     names = [name for name in given if name != "-"] + (lines(Path("/dev/stdin")) if "-" in given else [])
