@@ -155,6 +155,31 @@ def test_the_urls_of_a_log_are_made_ready_even_if_they_have_expired(folder: Path
     assert re.search(r"/sig_\*\*\*,exp_\d+/f_auto,w_51/cats/0.jpg: ", done.stdout)
 
 
+def test_logs_say_what_was_asked_for(folder: Path, cache: Path, tmp_path: Path) -> None:
+    """A log of nginx, and that of a real server, whose signatures are hidden."""
+    around = '127.0.0.1 - - [27/Nov/2026:06:00:00 +0000] "{} HTTP/1.1" {} 812 "-" "curl/8.5.0"'
+    media = Signer(SECRET)
+    of_nginx = [
+        around.format(f"GET {media.url('cats/0.jpg', w=41, f='jpg')}?utm=1", 200),
+        around.format("GET /w_5000,f_jpg/cats/0.jpg", 403),
+        around.format("POST /api/v1/purge", 202),
+    ]
+    (tmp_path / "access.log").write_text("\n".join(of_nginx))
+    done = warm(folder, "--urls", tmp_path / "access.log", "--base", "https://a.example", "--cache", cache, keys=SECRET)
+    assert (done.returncode, told(done)) == (0, {"made": 1, "left out": 2, "failed": 0}), done.stdout
+
+    with serving(folder, tmp_path / "server", workers=1, keys=SECRET) as server:
+        assert server.ask(media.url("cats/1.jpg", w=43, f="jpg", expires=3600)).status == 200
+        assert server.ask("/sig_forged/w_5000,f_jpg/cats/2.jpg").status >= 400
+        server.until(lambda: sum("path" in event for event in server.log()) >= 2)
+        log = server.log_file.read_text()
+    assert "/sig_***,exp_" in log
+    done = warm(folder, "--urls", server.log_file, "--cache", cache, keys=SECRET)
+    assert (done.returncode, told(done)["made"], told(done)["failed"]) == (0, 1, 0), done.stdout
+    again = warm(folder, "cats/1.jpg", "--steps", "w_43,f_jpg", "--cache", cache, keys=SECRET)
+    assert told(again)["there already"] == 1
+
+
 def test_a_rehearsal_makes_nothing(folder: Path, cache: Path) -> None:
     asked = (folder, "cats/0.jpg", "--steps", "w_50,f_auto", "--cache", cache)
     rehearsed = warm(*asked, "--dry-run")
