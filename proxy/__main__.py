@@ -138,6 +138,8 @@ def sign(
     settings = settings_of(config)
     if not settings.keys:
         raise failed("There is no key: set DARKROOM_KEYS, or keys in darkroom.toml; `darkroom key` makes one.")
+    if base and not base.startswith(("https://", "http://", "/")):
+        raise failed(f"--base {base}: an address such as https://media.example.com was expected, or a path")
     try:
         Plan.read(steps, settings.presets)
         signer = Signer(settings.keys[0].secret.get_secret_value(), base)

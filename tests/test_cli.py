@@ -254,6 +254,8 @@ def test_a_signed_url_can_be_whole(signed: Server) -> None:
     [
         (("cats/1.jpg", "w_wide"), "“wide” came"),
         (("cats/1.jpg", "t_none"), "there is no preset “none”"),
+        (("cats/1.jpg", "w_6", "--base", "media.example.com"), "such as https://media.example.com was expected"),
+        (("", "w_6"), "There is no source"),
         (("cats/../../x",), "such as|segment|source"),
     ],
 )
