@@ -1,5 +1,6 @@
 """The command line."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Annotated
@@ -62,7 +63,7 @@ def serve(
     }
 
     def read() -> Settings:
-        settings = load(overrides, config, os.environ)
+        settings = load(overrides, config, os.environ, strictly=True)
         check_exposure(settings)
         if not settings.mounts and not settings.remote:
             raise SettingsError(
@@ -137,6 +138,8 @@ def sign(
     settings = settings_of(config)
     if not settings.keys:
         raise failed("There is no key: set DARKROOM_KEYS, or keys in darkroom.toml; `darkroom key` makes one.")
+    if base and not base.startswith(("https://", "http://", "/")):
+        raise failed(f"--base {base}: an address such as https://media.example.com was expected, or a path")
     try:
         Plan.read(steps, settings.presets)
         signer = Signer(settings.keys[0].secret.get_secret_value(), base)
@@ -210,7 +213,7 @@ def doctor(
     from signing import SigningError
     from transforms.plan import Plan
 
-    settings = settings_of(config)
+    settings = settings_of(config, strictly=False)  # it has a line and a remedy for each
     table, signs = (
         Table("", "check", "found", "remedy", box=None),
         {"ok": "[green]✓", "warn": "[yellow]!", "bad": "[red]✗"},
@@ -234,7 +237,13 @@ def samples(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where
     """Draw a folder of sample pictures; what is there already stays."""
     from transforms.samples import make_samples
 
-    make_samples(folder, progress=lambda name: typer.echo(f"{name} is drawn"))
+    if folder.exists() and not folder.is_dir():
+        raise failed(f"{folder}: {os.strerror(errno.ENOTDIR)}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        make_samples(folder, progress=lambda name: typer.echo(f"{name} is drawn"))
+    except OSError as error:
+        raise failed(f"{error.filename or folder}: {error.strerror}") from None
 
 
 def main() -> None:

@@ -14,12 +14,12 @@ ConfigOption = Annotated[
 ]
 
 
-def settings_of(config: Path | None, **overrides: Any) -> "Settings":
-    """The settings, or the command's end."""
+def settings_of(config: Path | None, strictly: bool = True, **overrides: Any) -> "Settings":
+    """The settings, or the command's end; `strictly` as `load` has it."""
     from proxy.settings import SettingsError, load
 
     try:
-        return load(overrides, config, os.environ)
+        return load(overrides, config, os.environ, strictly=strictly)
     except SettingsError as error:
         raise failed(str(error)) from None
 

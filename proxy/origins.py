@@ -127,7 +127,7 @@ class Origins:
     def named(self, settings: Settings) -> dict[str, Source]:
         """The sources of these settings by mount; those of others stay open until `keep`.
 
-        Raises ValueError and OSError.
+        Raises ValueError, naming the setting.
         """
         with suppress(RuntimeError):  # the first ones are opened before there is a loop
             self._loop = asyncio.get_running_loop()
@@ -154,7 +154,7 @@ class Origins:
 
     def _opened(self, name: str, place: Place, most: Callable[[bytes], int]) -> Source:
         if isinstance(place, Path):
-            return self._watched(FileSource(place), None)
+            return self._watched(_folder(name, place), None)
         remote = opened(place, most)
 
         def told(outcome: Outcome, size: int) -> None:
@@ -185,6 +185,14 @@ class Origins:
         task = asyncio.ensure_future(_close(remote))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+def _folder(name: str, place: Path) -> FileSource:
+    try:
+        return FileSource(place)
+    except OSError as error:
+        why = "there is no such folder" if isinstance(error, FileNotFoundError) else error.strerror
+        raise ValueError(f"mounts.{name or '/'}: {place}: {why}") from None
 
 
 def identity(place: S3Place | HttpPlace) -> str:

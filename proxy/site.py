@@ -62,7 +62,7 @@ class Site:
 
     @classmethod
     def of(cls, settings: Settings, origins: Origins, dropped: Mapping[str, DroppedSource]) -> Self:
-        """Raises BadKey, and OSError and ValueError for mounts that cannot be served; `origins` are those in use."""
+        """Raises BadKey, and ValueError for mounts that cannot be served; `origins` are those in use."""
         ring = KeyRing.read([key.secret.get_secret_value() for key in settings.keys]) if settings.keys else None
         sources = origins.named(settings)
         table: dict[str, Source] = {name: sources[name] for name in settings.mounts}

@@ -111,6 +111,8 @@ class Address:
         >>> Address((), "https://example.com/a.jpg").write()
         'b64:aHR0cHM6Ly9leGFtcGxlLmNvbS9hLmpwZw'
         """
+        if not self.source:
+            raise BadAddress("There is no source", expected="a key such as `cats/1.jpg`, or an `https://` address")
         source = b64(self.source) if _needs_b64.search(self.source) else self.source
         first, more, _ = source.partition("/")
         misread = first == "-" or (more and looks_like_step(first))

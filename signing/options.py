@@ -25,7 +25,9 @@ def write_step(options: Mapping[str, Option]) -> str:
 
 def _checked(name: str) -> str:
     if not looks_like_step(f"{name}_") or holds_auth(f"{name}_"):
-        raise BadAddress("This is no option's name", part=name, expected="one or two letters, such as `w` or `so`")
+        raise BadAddress(
+            f"This is no option's name: {name}", part=name, expected="one or two letters, such as `w` or `so`"
+        )
     return name
 
 
@@ -34,7 +36,7 @@ def _value(name: str, option: Option) -> str:
         return ":".join(_text(name, value, ",/:") for value in option)
     if isinstance(option, str) and ":" in option and not option.startswith("b64:") and {",", "/"} & set(option):
         expected = "a tuple of its parts, each of which is then encoded where it must be"
-        raise BadAddress("This value would end early", part=f"{name}_{option}", expected=expected)
+        raise BadAddress(f"This value of {name}_ would end early", part=f"{name}_{option}", expected=expected)
     return _text(name, option, ",/")
 
 
@@ -47,4 +49,6 @@ def _text(name: str, value: Value, special: str) -> str:
         return text if "e" not in (text := repr(value)) else f"{value:.12f}".rstrip("0")
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise BadAddress("This is no value", part=f"{name}_{value}", expected="a number, a text or a tuple of them")
+    raise BadAddress(
+        f"This is no value of {name}_", part=f"{name}_{value}", expected="a number, a text or a tuple of them"
+    )

@@ -331,6 +331,10 @@ def test_rates_origins_tokens_and_proxies_are_read_anew(folder: Path, tmp_path: 
         waiting = [event["names"] for event in server.log() if "next start" in event["event"]]
         assert waiting == [["queue_seconds"]]
         reload(server, 'rates = {requests = "often"}', "the settings are as before")
+        reload(server, '[presets]\ncard = "w_6oo"', "the settings are as before")
+        why = [event["why"] for event in server.log() if "as before" in event["event"]][-1]
+        assert why.startswith("presets.card: w_: ")
+        assert why.endswith(f"({file})")
         assert asked(server, ANYBODY, path)[0].status == 429
         assert "a token of its own" not in server.log_file.read_text()
         reload(server, "")

@@ -96,11 +96,15 @@ def test_without_a_command_help_is_shown() -> None:
         (("{folder}",), {"wrokers": 3}, "DARKROOM_WROKERS: there is no such setting; did you mean DARKROOM_WORKERS"),
         (("{folder}",), {"freshness__provisional_max_age": 10}, "freshness.provisional_max_age: expected 60 or more"),
         (("{folder}",), {"freshness__max_age": "-1"}, "freshness.max_age: expected "),
-        (("{folder}",), {"keys": "short"}, "A key is weak: it has 5 bytes"),
+        (("{folder}",), {"keys": "short"}, r"keys.0: A key is weak: it has 5 bytes, fewer than 32 \(DARKROOM_KEYS\)"),
+        (("{folder}",), {"presets": {"card": "w_6oo"}}, r"presets.card: w_: .* “6oo” came \(DARKROOM_PRESETS\)"),
+        (("{folder}",), {"presets__card": "t_crad"}, "there is no preset “crad”; did you mean t_card.*PRESETS__CARD"),
         (("{folder}",), {"keys": [SECRET, SECRET]}, "the same secret is there twice"),
         (("{folder}", "--host", "0.0.0.0"), {}, "other machines reach 0.0.0.0, and there is no key"),
         (("{folder}", "--config", "/nowhere.toml"), {}, "config: '/nowhere.toml' cannot be read"),
-        (("/nowhere/at/all",), {}, "/nowhere/at/all: Not a directory"),
+        (("/nowhere/at/all",), {}, "^mounts./: /nowhere/at/all: there is no such folder"),
+        ((), {"mounts": {"a": "/tmp", "b": "/nowhere"}}, "^mounts.b: /nowhere: there is no such folder"),
+        ((__file__,), {}, "^mounts./: /.*: Not a directory"),
         ((), {}, "There is nothing to serve: name a folder"),
         (("{folder}",), {"worker_memory": "2TB"}, "the memory does not suffice"),
         ((), {"mounts": {"w_5": "/tmp"}}, "'w_5' cannot name a mount"),
@@ -125,6 +129,16 @@ def test_a_bad_setting_ends_with_one_clear_line(
     assert SECRET not in told.output
     if "memory" not in said:  # there the sum is shown line by line
         assert len(told.output.strip().splitlines()) == 1
+
+
+def test_other_commands_refuse_what_serving_would(tmp_path: Path) -> None:
+    file = tmp_path / "darkroom.toml"
+    file.write_text(f'keys = ["{SECRET}", "short"]\n[presets]\ncard = "w_6oo"\nbig = "w_900"\n')
+    told = typed("settings", "--config", str(file))
+    assert told.returncode == 2
+    assert [line.split(":")[0] for line in told.stderr.splitlines()] == ["presets.card", "keys.1"]
+    assert all(line.endswith(f"({file})") for line in told.stderr.splitlines())
+    assert SECRET not in told.stderr
 
 
 def test_a_port_that_is_taken_is_named(folder: Path) -> None:
@@ -240,6 +254,8 @@ def test_a_signed_url_can_be_whole(signed: Server) -> None:
     [
         (("cats/1.jpg", "w_wide"), "“wide” came"),
         (("cats/1.jpg", "t_none"), "there is no preset “none”"),
+        (("cats/1.jpg", "w_6", "--base", "media.example.com"), "such as https://media.example.com was expected"),
+        (("", "w_6"), "There is no source"),
         (("cats/../../x",), "such as|segment|source"),
     ],
 )
@@ -316,3 +332,11 @@ def test_samples_are_drawn_where_they_are_missing(tmp_path: Path) -> None:
     assert (tmp_path / "icon.svg").read_text().startswith("<svg")
     assert (tmp_path / "flower.png").read_text() == "here already"
     assert run("samples", str(tmp_path)).output == ""
+
+
+@pytest.mark.parametrize(
+    ("place", "said"), [("README.md", "README.md: Not a directory"), ("/proc/x", "/proc/x: No such file or directory")]
+)
+def test_samples_that_have_no_place_are_told_in_one_line(place: str, said: str) -> None:
+    told = typed("samples", place)
+    assert (told.returncode, told.stderr.strip()) == (2, said)

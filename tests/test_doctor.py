@@ -171,6 +171,13 @@ def test_access_needs_a_key_where_others_can_ask(settings: Settings, state: str)
     assert one(check_access(settings), "access").state == state
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_who_listens_on_this_machine_alone_is_not_told_to(host: str) -> None:
+    remedy = one(check_access(Settings(host=host)), "access").remedy
+    assert ("listen on 127.0.0.1" in remedy) == (host == "0.0.0.0")
+    assert "DARKROOM_KEYS" in remedy
+
+
 @pytest.mark.parametrize("weak", ["secret", "a" * 40, "0123456789abcdef" * 4, STRONG + "\n", "\udcff" * 40])
 def test_a_weak_key_is_bad_and_not_shown(weak: str) -> None:
     weak_key = one(check_access(Settings(keys=[STRONG, weak])), "keys.1")

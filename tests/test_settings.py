@@ -225,7 +225,7 @@ def test_an_error_names_the_variable_what_was_expected_and_what_came(environ: di
         ),
         (
             '[mounts.a]\nurl = "/a"\ndefault_preset = "crad"\n[presets]\ncard = "w_6"',
-            "no preset 'crad'; did you mean 'card'?",
+            "mounts.a.default_preset: there is no preset 'crad'; did you mean 'card'? (",
         ),
         (
             '[mounts.a]\nurl = "/a"\nfocal = {"b.jpg" = "2:3"}',
@@ -239,13 +239,27 @@ def test_an_error_in_the_file_names_the_place_and_the_file(text: str, said: str)
     message = refused(text=text)
     assert said in message
     assert len(message.splitlines()) == 1
-    # What concerns several places at once, or none that a file may have, names itself alone.
-    assert "darkroom.toml" in message or any(name in message for name in ("policy.mounts", "crad", "_env_file"))
+    # What no file may have names itself alone.
+    assert "darkroom.toml" in message or "_env_file" in message
 
 
 def test_all_problems_come_at_once() -> None:
     message = refused({"DARKROOM_PROT": "1", "DARKROOM_PORT": "x"}, "hots = 1\ndeadline = -1")
     assert [line.split(":")[0] for line in message.splitlines()] == ["DARKROOM_PROT", "port", "deadline", "hots"]
+
+
+def test_presets_and_keys_that_are_of_no_use_are_among_them(tmp_path: Path) -> None:
+    file = written(tmp_path, 'port = "x"\nkeys = "short"\n[presets]\ncard = "w_6oo"\nsmall = "w_9"\n')
+    with pytest.raises(SettingsError) as caught:
+        load({}, file, {"DARKROOM_PRESETS__SMALL": "w_"}, strictly=True)
+    begun = {line.split(":")[0]: line.rpartition(" ")[2] for line in caught.value.problems}
+    of_file = f"({file})"
+    assert begun == {
+        "port": of_file,
+        "presets.card": of_file,
+        "presets.small": "(DARKROOM_PRESETS__SMALL)",
+        "keys.0": of_file,
+    }
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,21 @@ def test_what_is_no_option_is_refused(options: dict[str, Any]) -> None:
         media.url("cats/1.jpg", **options)
 
 
+@pytest.mark.parametrize(
+    ("source", "options", "said"),
+    [
+        ("", {"w": 3}, "There is no source"),
+        ("a.jpg", {"wdth": 600}, "This is no option's name: wdth"),
+        ("a.jpg", {"w": None}, "This is no value of w_"),
+        ("a.jpg", {"l": "text:a,b"}, "This value of l_ would end early"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong(source: str, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadAddress) as refused:
+        media.url(source, **options)
+    assert str(refused.value) == said
+
+
 @pytest.mark.parametrize("steps", [("width_600",), ("",), ("w_600/",), ("-",), ("sig_a",), ("cats",)])
 def test_what_is_no_step_is_refused(steps: tuple[str, ...]) -> None:
     with pytest.raises(BadAddress):

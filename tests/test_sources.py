@@ -239,8 +239,11 @@ async def test_a_root_that_is_a_link_may_be_turned(tmp_path: Path) -> None:
 
 
 def test_a_root_that_is_no_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NotADirectoryError):
+    with pytest.raises(FileNotFoundError):
         FileSource(tmp_path / "nothing")
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError):
+        FileSource(tmp_path / "file")
 
 
 UNREADABLE = """

@@ -19,7 +19,7 @@ import pytest
 from proxy.failures import NoSuchOriginal
 from proxy.sources.file import FileSource
 from signing import Signer, new_secret
-from tests import pictures
+from tests import pictures, tones
 from tests.serving import environment, serving, wait_until
 
 pytestmark = pytest.mark.anyio
@@ -126,6 +126,18 @@ def test_all_originals_of_a_mount_are_made_but_not_what_is_no_picture(folder: Pa
     assert "/f_jpg,w_50/others/damaged.jpg:" in done.stdout or "/w_50,f_jpg/others/damaged.jpg:" in done.stdout
 
 
+def test_sounds_without_a_picture_are_left_out_of_all_and_told_once_of_a_name(tmp_path: Path, cache: Path) -> None:
+    place = tmp_path / "originals"
+    place.mkdir()
+    (place / "bells.flac").write_bytes(tones.encoded("flac", tones.tone(1)))
+    (place / "0.jpg").write_bytes(pictures.encoded(pictures.photograph(60, 40), "jpg"))
+    done = warm(place, "--all", "--mount", "/", "--steps", "w_30,f_auto", "--cache", cache)
+    assert (done.returncode, told(done)) == (0, {"made": 3, "left out": 1, "failed": 0}), done.stdout
+    done = warm(place, "bells.flac", "--steps", "w_30,f_auto", "--cache", cache)
+    assert (done.returncode, told(done)) == (1, {"made": 0, "failed": 1})
+    assert done.stdout.count("a sound without a cover") == 1
+
+
 def test_names_come_from_stdin(folder: Path, cache: Path) -> None:
     done = warm(folder, "-", "--steps", "w_50,f_jpg", "--cache", cache, given="cats/0.jpg\n\na,b.jpg\nnowhere.jpg\n")
     assert (done.returncode, told(done)) == (1, {"made": 2, "failed": 1})
@@ -141,6 +153,31 @@ def test_the_urls_of_a_log_are_made_ready_even_if_they_have_expired(folder: Path
     assert (done.returncode, told(done)) == (1, {"made": 4, "failed": 2}), "who has no signature gets nothing made"
     assert "/w_5000/cats/2.jpg: The address is not signed" in done.stdout
     assert re.search(r"/sig_\*\*\*,exp_\d+/f_auto,w_51/cats/0.jpg: ", done.stdout)
+
+
+def test_logs_say_what_was_asked_for(folder: Path, cache: Path, tmp_path: Path) -> None:
+    """A log of nginx, and that of a real server, whose signatures are hidden."""
+    around = '127.0.0.1 - - [27/Nov/2026:06:00:00 +0000] "{} HTTP/1.1" {} 812 "-" "curl/8.5.0"'
+    media = Signer(SECRET)
+    of_nginx = [
+        around.format(f"GET {media.url('cats/0.jpg', w=41, f='jpg')}?utm=1", 200),
+        around.format("GET /w_5000,f_jpg/cats/0.jpg", 403),
+        around.format("POST /api/v1/purge", 202),
+    ]
+    (tmp_path / "access.log").write_text("\n".join(of_nginx))
+    done = warm(folder, "--urls", tmp_path / "access.log", "--base", "https://a.example", "--cache", cache, keys=SECRET)
+    assert (done.returncode, told(done)) == (0, {"made": 1, "left out": 2, "failed": 0}), done.stdout
+
+    with serving(folder, tmp_path / "server", workers=1, keys=SECRET) as server:
+        assert server.ask(media.url("cats/1.jpg", w=43, f="jpg", expires=3600)).status == 200
+        assert server.ask("/sig_forged/w_5000,f_jpg/cats/2.jpg").status >= 400
+        server.until(lambda: sum("path" in event for event in server.log()) >= 2)
+        log = server.log_file.read_text()
+    assert "/sig_***,exp_" in log
+    done = warm(folder, "--urls", server.log_file, "--cache", cache, keys=SECRET)
+    assert (done.returncode, told(done)["made"], told(done)["failed"]) == (0, 1, 0), done.stdout
+    again = warm(folder, "cats/1.jpg", "--steps", "w_43,f_jpg", "--cache", cache, keys=SECRET)
+    assert told(again)["there already"] == 1
 
 
 def test_a_rehearsal_makes_nothing(folder: Path, cache: Path) -> None:
@@ -165,8 +202,10 @@ REFUSED: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "Of which originals?": (("{folder}", "--steps", "w_5"), {}),
     "w_wide: w_: ": (("{folder}", "a.jpg", "--steps", "w_wide"), {}),
     "f_jpg,w_many: w_: ": (("{folder}", "a.jpg", "--steps", "f_jpg", "--widths", "many"), {}),
-    "there is no mount 'b'; there are: ''": (("{folder}", "--all", "--mount", "b", "--steps", "w_5"), {}),
-    "There are no originals": (("a.jpg", "--steps", "w_5"), {}),
+    "there is no mount b; there are: /": (("{folder}", "--all", "--mount", "b", "--steps", "w_5"), {}),
+    "There are no originals: a.jpg is no folder that is there": (("a.jpg", "--steps", "w_5"), {}),
+    "There are no originals: nofolder is no folder that is there": (("nofolder", "--all", "--steps", "w_5"), {}),
+    "There are no originals: name a folder": (("--all", "--steps", "w_5"), {}),
     "/nowhere/urls: ": (("{folder}", "--urls", "/nowhere/urls", "--cache", "{cache}"), {}),
 }
 

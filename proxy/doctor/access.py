@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from proxy.doctor.check import Check
 from proxy.doctor.secrets import check_secrets
 from proxy.settings import Settings
-from proxy.settings.exposure import CLOSE_IT, is_exposed, is_loopback
+from proxy.settings.exposure import CLOSE_IT, SET_A_KEY, is_exposed, is_loopback
 
 
 def check_access(settings: Settings) -> Iterator[Check]:
@@ -15,7 +15,7 @@ def check_access(settings: Settings) -> Iterator[Check]:
     elif settings.unsigned:
         yield Check("access", "warn", "`unsigned` is on: anybody may ask for anything", "leave it to development")
     elif not settings.keys:
-        yield Check("access", "warn", "there is no key: only this machine may ask", CLOSE_IT)
+        yield Check("access", "warn", "there is no key: only this machine may ask", f"to let others ask, {SET_A_KEY}")
     else:
         yield Check("access", "ok", f"signed, with {len(settings.keys)} in the ring")
     yield from check_secrets(settings)

@@ -5,9 +5,9 @@ from ipaddress import ip_address
 from proxy.settings.declare import SettingsError
 from proxy.settings.model import Settings
 
+SET_A_KEY = "set a key (DARKROOM_KEYS=…, or keys = […] in the file; `darkroom key` makes one)"
 CLOSE_IT = (
-    "set a key (DARKROOM_KEYS=…, or keys = […] in the file; `darkroom key` makes one), "
-    "or listen on 127.0.0.1, or say --unsigned (DARKROOM_UNSIGNED=true) to let anybody ask for anything"
+    f"{SET_A_KEY}, or listen on 127.0.0.1, or say --unsigned (DARKROOM_UNSIGNED=true) to let anybody ask for anything"
 )
 
 

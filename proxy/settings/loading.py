@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from proxy.settings import sources
 from proxy.settings.declare import SettingsError
+from proxy.settings.meaning import useless
 from proxy.settings.model import Settings
 from proxy.settings.mounts import read_mount
 from proxy.settings.problems import problem, unknown_variables
@@ -22,10 +23,13 @@ def load(
     overrides: Mapping[str, Any] | None = None,
     config: Path | None = None,
     environ: Mapping[str, str] | None = None,
+    *,
+    strictly: bool = False,
 ) -> Settings:
     """The settings: overrides before `environ` before the folder of secrets before the file before the defaults.
 
-    `None` among the overrides means that nothing was said. Raises SettingsError with a line per problem.
+    `None` among the overrides means that nothing was said. `strictly` refuses presets that are no steps, and weak keys.
+    Raises SettingsError with a line per problem.
     """
     variables = sources.ours(environ or {})
     problems = unknown_variables(variables)
@@ -57,6 +61,7 @@ def load(
         settings = Settings(**{**{name: merged[name] for name in merged if name not in hidden}, "config": path})
     except ValidationError as error:
         problems += [problem(detail, said) for detail in error.errors()]
+    problems += useless(merged, said) if strictly else ()
     if problems:
         # Outside of the `except`: a traceback must not bring along pydantic's error, which holds what was given.
         raise SettingsError(*problems)

@@ -16,7 +16,7 @@ from proxy.settings.freshness import Freshness
 from proxy.settings.limits import Limits
 from proxy.settings.mounts import Keys, Mounts, Offer, Presets, Remote
 from proxy.settings.moving import Moving
-from proxy.settings.origins import said
+from proxy.settings.origins import Spot, said
 from proxy.settings.purging import Addresses, FieldName, Hooks, Tokens
 from proxy.settings.streams import Ladders
 from proxy.settings.tiers import LARGEST_BODY, RedisURL, Tier, Tiers
@@ -271,24 +271,28 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _names_exist(self) -> "Settings":
-        for where, kind, name, names in self._named():
+        for place, kind, name, names in self._named():
             if name not in names:
                 near = difflib.get_close_matches(name, names, n=1)
-                raise said(f"{where}: there is no {kind} {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+                meant = f"; did you mean {near[0]!r}?" if near else ""
+                raise said(f"there is no {kind} {name!r}{meant}", place)
         return self
 
-    def _named(self) -> Iterator[tuple[str, str, str, Collection[str]]]:
+    def _named(self) -> Iterator[tuple[Spot, str, str, Collection[str]]]:
         """Every preset and mount that a setting names: where, kind, name, and the names that there are."""
-        offers: dict[str, Offer] = {f"mounts.{name}": mount for name, mount in self.mounts.items()}
-        offers |= {REMOTE: self.remote} if self.remote else {}
+        offers: dict[Spot, Offer] = {("mounts", name): mount for name, mount in self.mounts.items()}
+        offers |= {(REMOTE,): self.remote} if self.remote else {}
+        mounts = {*self.mounts, *((REMOTE,) if self.remote else ())}
         for number, key in enumerate(self.keys):
             for name in key.policy.presets or ():
-                yield f"keys.{number}.policy.presets", "preset", name, self.presets
+                yield ("keys", number, "policy", "presets"), "preset", name, self.presets
             for name in key.policy.mounts or ():
-                yield f"keys.{number}.policy.mounts", "mount", name, {*self.mounts, *((REMOTE,) if self.remote else ())}
+                yield ("keys", number, "policy", "mounts"), "mount", name, mounts
         for number, token in enumerate(self.tokens):
             for name in token.mounts or ():
-                yield f"tokens.{number}.mounts", "mount", name, {*self.mounts, *((REMOTE,) if self.remote else ())}
-        for name, offer in offers.items():
-            for preset in (*(offer.presets or ()), *((offer.default_preset,) if offer.default_preset else ())):
-                yield f"{name}.presets", "preset", preset, self.presets
+                yield ("tokens", number, "mounts"), "mount", name, mounts
+        for place, offer in offers.items():
+            for preset in offer.presets or ():
+                yield (*place, "presets"), "preset", preset, self.presets
+            if offer.default_preset:
+                yield (*place, "default_preset"), "preset", offer.default_preset, self.presets

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from pydantic import BeforeValidator, SecretStr, model_validator
@@ -13,13 +13,19 @@ from proxy.settings.units import Names, Seconds
 
 EXPECTED = "a folder (/path or file:/path), s3://bucket/prefix or https://host/prefix/"
 
+Spot: TypeAlias = tuple[str | int, ...]
+"""Names and numbers that lead to a setting, from the outermost table inward."""
+
 _scheme = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _secret = re.compile(r"[?&](?:access_key|secret_key|session_token)=")
 
 
-def said(text: str) -> PydanticCustomError:
-    """A refusal in a whole sentence, where «expected this, got that» does not say it."""
-    return PydanticCustomError("said", "{text}", {"text": text})
+def said(text: str, place: Spot = ()) -> PydanticCustomError:
+    """A refusal in a whole sentence, where «expected this, got that» does not say it.
+
+    `place` is what is wrong, where what refuses it looks at more than that.
+    """
+    return PydanticCustomError("said", "{text}", {"text": text, "place": place})
 
 
 def read_place(value: object) -> Path | str:

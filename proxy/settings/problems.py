@@ -45,11 +45,11 @@ LONGEST_VALUE = 60
 
 def problem(error: "ErrorDetails", sources: Sequence[Source]) -> str:
     """One error of pydantic as a line of ours; `sources` in the order of their precedence."""
-    place = tuple(step for step in error["loc"] if step != "[key]")
     kind, context = error["type"], error.get("ctx", {})
+    place = context.get("place") or tuple(step for step in error["loc"] if step != "[key]")
     # What is missing stands nowhere; the table around it does.
     around = place[:-1] if kind == "missing" else place
-    where = next((_where(around, source) for source in sources if source.holds(around)), "") if around else ""
+    where = standing(around, sources)
     if kind == "extra_forbidden":
         beside = [dotted((*place[:-1], name)) for name in _names_beside(place)]
         return f"{dotted(place)}: there is no such setting{meant(dotted(place), beside)}{where}"
@@ -101,6 +101,11 @@ def meant(name: str, names: Iterable[str]) -> str:
     """A question, where one of the names is near."""
     near = difflib.get_close_matches(name, names, n=1)
     return f"; did you mean {near[0]}?" if near else ""
+
+
+def standing(place: Sequence[str | int], sources: Sequence[Source]) -> str:
+    """Where that which holds stands, in brackets: its variable, or its source; nothing of what was said nowhere."""
+    return next((_where(place, source) for source in sources if source.holds(place)), "") if place else ""
 
 
 def _where(place: Sequence[str | int], source: Source) -> str:

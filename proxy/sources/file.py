@@ -38,7 +38,8 @@ class FileSource:
     """
 
     def __init__(self, root: Path, deadline: float = 5.0) -> None:
-        if not root.is_dir():
+        """Raises OSError for what is not there, and for what is no folder."""
+        if not stat.S_ISDIR(root.stat().st_mode):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(root))
         # Not resolved: a root may be a link that is turned to the next release.
         self._root = root.absolute()

@@ -16,7 +16,7 @@ from proxy.stores.growing import Growing
 from proxy.warming.crew import each
 from proxy.warming.streams import Unfolding
 from signing import Expired, SigningError
-from transforms.errors import Refusal, UnsupportedFormat
+from transforms.errors import NoSuchStream, Refusal, UnsupportedFormat
 from transforms.operations.output import STREAMS
 
 ACCEPTS = (b"image/avif,image/webp", b"image/webp", b"")
@@ -50,7 +50,8 @@ class Warming:
     parallel: int
     rehearsal: bool
     listed: bool
-    """Whether originals were listed, not named: what is no picture among them is left out."""
+    """Whether originals were listed, not named: what has not what is made of it is left out, such as sounds without a
+    picture."""
     sign: Callable[[bytes], bytes]
     """The same path with a signature of today, for those of a log that have expired."""
     told: Callable[[Warmed], None]
@@ -82,9 +83,14 @@ class Warming:
         if wanted.plan.saving.format in STREAMS:
             self.told(await self._part(name, path, wanted))
             return
+        said = set()
         for accept in ACCEPTS if wanted.plan.saving.format == "auto" else (b"",):
-            if warmed := await self._steadily(name, wanted, accept):
+            warmed = await self._steadily(name, wanted, accept)
+            # What is wrong with the original is the same for every kind of client.
+            if warmed and warmed.why not in said:
                 self.told(warmed)
+            if warmed and warmed.why:
+                said.add(warmed.why)
 
     async def playlist(self, path: bytes) -> str:
         """The text of a playlist of a stream. Raises Refusals and SigningError."""
@@ -140,7 +146,8 @@ class Warming:
                     self.delivery.records.forget(wanted.mounted)
             return Warmed(shown, "failed", "the original is just being changed")
         except Refusal as refusal:
-            return Warmed(shown, "failed", str(refusal))
+            strange = self.listed and isinstance(refusal, NoSuchStream)
+            return Warmed(shown, "skipped" if strange else "failed", str(refusal))
 
     async def _rendition(self, shown: str, wanted: Wanted, accept: bytes) -> Warmed | None:
         delivery = self.delivery

@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from proxy.commands.warm.here import check_cache, run_here
+from proxy.commands.warm.logs import Asked, asked
 from proxy.commands.warm.through import run_through
-from proxy.commands.warm.wishes import Wishes, lines, path_of, read_plans, sitemap
+from proxy.commands.warm.wishes import Wishes, lines, path_of, read_plans, sitemap, sorted_out
 from proxy.console import ConfigOption, failed, settings_of
 
 
@@ -28,7 +29,7 @@ def warm(
     all_of: Annotated[bool, typer.Option("--all", help="All originals of the mount.")] = False,
     mount: Annotated[str, typer.Option(metavar="NAME", help="The mount of --all.  [dim]the root[/]")] = "",
     urls: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="URLs to make ready, one in a line, as a log has them.")
+        Path | None, typer.Option(metavar="FILE", help="URLs to make ready, one in a line, or a log that has them.")
     ] = None,
     site: Annotated[
         list[str] | None,
@@ -72,18 +73,24 @@ def warm(
         raise failed("What shall be made of these originals? Say --steps w_600,f_webp or --widths 320,640.")
     if server and (all_of or dry_run):
         raise failed("A server lists no originals and rehearses nothing: leave out --all and --dry-run, or --server.")
-    if all_of and mount not in settings.mounts:
-        raise failed(f"there is no mount {mount!r}; there are: {', '.join(map(repr, settings.mounts)) or 'none'}")
     if not settings.mounts and not server:
-        raise failed("There are no originals: name a folder, or set mounts in darkroom.toml.")
+        missing = f"{given[0]} is no folder that is there; " if given else ""
+        raise failed(f"There are no originals: {missing}name a folder, or set mounts in darkroom.toml.")
+    mount = mount.strip("/")
+    if all_of and mount not in settings.mounts:
+        raise failed(
+            f"there is no mount {mount or '/'}; there are: {', '.join(name or '/' for name in settings.mounts)}"
+        )
     if not server:
         check_cache(settings.cache)
     names = [name for name in given if name != "-"] + (lines(Path("/dev/stdin")) if "-" in given else [])
-    wished = [*(lines(urls) if urls else ()), *(url for place in site or () for url in sitemap(place))]
-    paths = [path_of(url, base.rstrip("/")) for url in wished]
-    ours = list(dict.fromkeys(path for path in paths if path is not None))
-    streams = [path for url in hls or () if (path := path_of(url, base.rstrip("/"))) is not None]
-    wishes = Wishes(plans, names, mount if all_of else None, ours, paths.count(None), streams, segments)
+    base = base.rstrip("/")
+    logged = [asked(line) for line in lines(urls)] if urls else []
+    ours, verified, left_out = sorted_out(
+        [*logged, *(Asked(url) for place in site or () for url in sitemap(place))], base
+    )
+    streams = [path for url in hls or () if (path := path_of(url, base)) is not None]
+    wishes = Wishes(plans, names, mount if all_of else None, ours, left_out, [*streams, *verified], segments)
     if server:
         raise typer.Exit(run_through(server.rstrip("/"), settings, wishes, rate))
     raise typer.Exit(run_here(settings, wishes, dry_run))

@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from proxy.commands.warm.logs import Asked
 from proxy.console import failed
 
 if TYPE_CHECKING:
@@ -24,15 +26,15 @@ class Wishes:
     """All originals of this one; None: of none."""
     paths: list[bytes] = field(default_factory=list)
     left_out: int = 0
-    """URLs that belong to others."""
-    streams: list[bytes] = field(default_factory=list)
-    """Streams, signed or not, of which all parts are wanted."""
+    """URLs that belong to others, and lines of a log that ask for nothing."""
+    unsigned: list[bytes] = field(default_factory=list)
+    """Paths that are signed where they must be: streams whose parts are wanted, and those of our own log."""
     segments: int | None = None
     """How many segments of each rung of a stream; None: all."""
 
     def total(self, listed: int = 0) -> int:
         """How many paths there are, with `listed` originals of the mount."""
-        return (len(self.names) + listed) * len(self.plans) + len(self.streams) + len(self.paths)
+        return (len(self.names) + listed) * len(self.plans) + len(self.unsigned) + len(self.paths)
 
     async def each(self, listed: list[str], sign: Sign) -> AsyncIterator[bytes]:
         """All paths; those of originals signed."""
@@ -41,7 +43,7 @@ class Wishes:
         for original in self.names + listed:
             for plan in self.plans:
                 yield sign(f"/{Address(plan, original).write()}".encode())
-        for path in self.streams:
+        for path in self.unsigned:
             yield sign(path)
         for path in self.paths:
             yield path
@@ -98,6 +100,15 @@ def sitemap(place: str) -> list[str]:
         return list(sitemap_urls(place))
     except (BadSitemap, OSError, httpx.HTTPError, httpx.InvalidURL) as error:
         raise failed(f"{place}: {error}") from None
+
+
+def sorted_out(wished: list[Asked | None], base: str) -> tuple[list[bytes], list[bytes], int]:
+    """Paths as they are, paths whose signature was verified and is to be made anew, and how many are not ours."""
+    below = urlsplit(base).path  # a log has paths alone
+    paths = [(wish.verified, path_of(wish.url, below if wish.logged else base)) for wish in wished if wish]
+    kept = dict.fromkeys((verified, path) for verified, path in paths if path is not None)
+    left_out = len(wished) - sum(path is not None for _, path in paths)
+    return [path for signed, path in kept if not signed], [path for signed, path in kept if signed], left_out
 
 
 def path_of(url: str, base: str) -> bytes | None:
