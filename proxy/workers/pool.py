@@ -217,9 +217,9 @@ class Pool:
         wait, longest = self._line.wait(cost=cost, memory=memory, rank=rank, ready=ready), LET_IN * self._queue_seconds
         kept = 0.0
         if not self._promises.due(identity) and wait > (1 - KEPT) * longest:
-            kept = min(self._promises.owed(self._line.takes(cost)), KEPT * longest)
+            kept = min(self._promises.owed(self._line.takes(cost, memory)), KEPT * longest)
         if wait + kept > longest:
-            raise self._busy(identity, wait, cost)
+            raise self._busy(identity, wait, self._line.takes(cost, memory))
         self._promises.taken(identity)
 
     def _give_up(self, ticket: Ticket) -> None:
@@ -228,7 +228,7 @@ class Pool:
         else:
             job = ticket.job
             wait = self._line.wait(cost=job.cost, memory=job.memory, rank=job.rank)
-            self._leave(ticket, self._busy(job.identity, wait, job.cost))
+            self._leave(ticket, self._busy(job.identity, wait, self._line.takes(job.cost, job.memory)))
 
     def _abandon(self, ticket: Ticket) -> None:
         if ticket.worker is not None and ticket.job.stop_if_unwanted:
@@ -245,8 +245,8 @@ class Pool:
         self._line.leave(ticket)
         self._deal()  # who stood behind it may have been waiting for it alone
 
-    def _busy(self, identity: str, wait: float, cost: float) -> Busy:
-        seconds = self._promises.next(identity, wait - LET_IN * self._queue_seconds, self._line.takes(cost))
+    def _busy(self, identity: str, wait: float, takes: float) -> Busy:
+        seconds = self._promises.next(identity, wait - LET_IN * self._queue_seconds, takes)
         return Busy("more work waits than can be done in time", retry_after=seconds)
 
     def _new_worker(self) -> Worker:

@@ -56,6 +56,11 @@ class Rules:
     reserve: int
     memory: int
 
+    def abreast(self, memory: int, *, cheap: bool) -> int:
+        """How many pieces of work of so many bytes run at once where all are alike."""
+        lanes = self.size if cheap else self.size - self.reserve
+        return max(min(lanes, self.memory // max(memory, 1)), 1)
+
     def choose(self, load: Load[Item], cheap: Place[Item] | None, long: Place[Item] | None) -> Place[Item] | None:
         """Which of the first cheap and the first long one begins beside what runs; None: neither may."""
         if load.running >= self.size:

@@ -146,9 +146,9 @@ class Line(Generic[Item]):
         left = [(self._left(place), place) for place in running]
         return self._rules.turn(left, ahead, mine, self._pace) / 1000
 
-    def takes(self, cost: float) -> float:
-        """Seconds for which work of so many milliseconds, by estimate, keeps all workers busy."""
-        return cost * self._pace / self._rules.size / 1000
+    def takes(self, cost: float, memory: int) -> float:
+        """Seconds by which work of so many milliseconds, by estimate, puts back all that is like it."""
+        return cost * self._pace / self._rules.abreast(memory, cheap=cost < self._cheap_below) / 1000
 
     @property
     def _pace(self) -> float:
