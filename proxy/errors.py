@@ -134,7 +134,7 @@ def problem(error: BaseException, request_id: str) -> ErrorAnswer:
         headers.append((b"allow", error.allowed.encode("ascii")))
     if isinstance(error, failures.RangeNotSatisfiable):
         headers.append((b"content-range", content_range(Unsatisfiable(), error.length).encode("ascii")))
-    wait = getattr(error, "retry_after", found.retry_after)
+    wait = error.promised() if isinstance(error, failures.Busy) else getattr(error, "retry_after", found.retry_after)
     if wait is not None and found.told:
         seconds = max(ceil(wait), 1)
         headers.append((b"retry-after", b"%d" % seconds))

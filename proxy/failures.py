@@ -1,5 +1,6 @@
 """What can go wrong around the pixels: origins, workers and permissions; statuses belong to the edge."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from transforms.errors import Refusal
@@ -154,6 +155,11 @@ class Busy(Refusal):
     code = "busy"
 
     retry_after: float = 1.0
+    promise: Callable[[], float] | None = None
+
+    def promised(self) -> float:
+        """Seconds after which to come again, for who is told them: from now on a place may be kept for him."""
+        return self.promise() if self.promise else self.retry_after
 
 
 @dataclass(eq=False)

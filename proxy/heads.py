@@ -5,10 +5,13 @@ from typing import Final, NamedTuple
 from proxy.negotiation import Bucket, bucket
 from proxy.wire import Headers
 
-MOST: Final = 1024
-"""Blocks of header fields that are known by their bytes."""
+MOST: Final = 512
+"""Blocks of header fields that are known by their bytes: at most 8 KB of each, as the next two say."""
 LONGEST: Final = 2048
 """Bytes of a block that is worth knowing: of those of browsers few are longer that ask for pictures."""
+MOST_FIELDS: Final = 40
+ONCE: Final = 4096
+"""Blocks of which it is noted that they have come once."""
 
 
 class Said(NamedTuple):
@@ -51,6 +54,7 @@ class Heads:
 
     def __init__(self) -> None:
         self._known: dict[bytes, Said] = {}
+        self._once: set[int] = set()
 
     def find(self, head: bytes) -> tuple[bytes, Said] | None:
         """The path of a whole head, and what its fields say, if it is a GET with fields that are known."""
@@ -61,14 +65,25 @@ class Heads:
     def learn(self, head: bytes, said: Said) -> None:
         """Remember the fields of a request that the parser took for a whole one without a body, and that goes on.
 
-        Those that name the single request do not come again, and what has an empty line in it is more than one request.
+        They are known from the second time on, since some name the single request; what has an empty line in it is more
+        than one.
         """
         line, _, block = head.partition(b"\r\n")
         whole = _gets(line) and block.find(b"\r\n\r\n") == len(block) - 4
-        if whole and said.identity is None and len(block) <= LONGEST:
-            if len(self._known) >= MOST:
-                self._known.clear()
+        if not whole or len(block) > LONGEST or len(said.fields) > MOST_FIELDS:
+            return
+        mark = hash(block)
+        if mark in self._once:
+            _make_room(self._known, MOST)
             self._known[block] = said
+        else:
+            _make_room(self._once, ONCE)
+            self._once.add(mark)
+
+
+def _make_room(known: dict[bytes, Said] | set[int], most: int) -> None:
+    if len(known) >= most:
+        known.clear()
 
 
 def _gets(line: bytes) -> bool:

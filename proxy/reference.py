@@ -44,7 +44,8 @@ ERRORS_HEAD = """# Errors
 Every error is `application/problem+json` (RFC 9457) with a stable `code`, the part of the URL that it is about, and
 what was expected. The header `X-Error` says the same in one line, since an `<img>` shows no body. Where it is known,
 as with every 503 `busy`, `poisoned` and `closing_down`, `Retry-After` says when to come back. [http.md](http.md#errors)
-has an example. Only the verdicts for [nginx](edge.md#nginx) have no body.
+has an example. Only the verdicts for [nginx](edge.md#nginx) have no body, and the 503 for a connection beyond all that
+the machine has files for is plain text.
 
 """
 METRICS_HEAD = """# Metrics

@@ -268,12 +268,12 @@ class Renderer:
         }
 
 
-@lru_cache(maxsize=64)
 def _work(rendition: Rendition, grade: str) -> str:
     """What names the making of a rendition, wherever one has to know it again."""
     return f"{rendition.key}.{grade}"
 
 
+@lru_cache(maxsize=64)
 def _fields(limits: Limits) -> dict[str, Any]:
     return asdict(limits)
 

@@ -117,8 +117,10 @@ def test_all_is_kept_where_everybody_comes_back_and_again_when_they_do(
     assert promises.share > 0.9
 
 
-def test_a_flood_is_remembered_within_bounds(promises: Promises, names: Iterator[str]) -> None:
+def test_a_flood_is_remembered_within_bounds(promises: Promises, clock: Clock, names: Iterator[str]) -> None:
     for _ in range(MOST * 2):
-        promises.next(next(names), 1.0, 0.0001)
-    assert not promises.due("0")
-    assert promises.owed(0.0) < 1.0
+        promises.next(next(names), 1.0, 0.001)
+    clock.now += 3
+    assert promises.due("0"), "those that are due first"
+    assert not promises.due(str(MOST + 1))
+    assert promises.owed(0.0) < MOST * 0.001

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from proxy.commands.warm.logs import asked
 from proxy.failures import NoSuchOriginal
 from proxy.sources.file import FileSource
 from signing import Signer, new_secret
@@ -178,6 +179,26 @@ def test_logs_say_what_was_asked_for(folder: Path, cache: Path, tmp_path: Path) 
     assert (done.returncode, told(done)["made"], told(done)["failed"]) == (0, 1, 0), done.stdout
     again = warm(folder, "cats/1.jpg", "--steps", "w_43,f_jpg", "--cache", cache, keys=SECRET)
     assert told(again)["there already"] == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "url"),
+    [
+        ("/w_41/cats/1.jpg", "/w_41/cats/1.jpg"),
+        ("w_41/cats/1.jpg", "w_41/cats/1.jpg"),
+        ("some words of somebody", None),
+        ('{"a":' + "[" * 100_000, None),
+        (
+            '{"event": "request", "method": "GET", "path": "/sig_***/w_41/my_cat.jpg", "status": 200}',
+            "/w_41/cat.jpg",
+        ),
+        ('{"event": "request", "method": "GET", "path": "/sig_***/w_41/mysig_***", "status": 200}', None),
+        ('{"event": "request", "method": "GET", "path": "/w_41/my_cat.jpg", "status": 404}', None),
+    ],
+)
+def test_lines_of_logs(line: str, url: str | None) -> None:
+    found = asked(line)
+    assert (found and found.url) == url
 
 
 def test_a_rehearsal_makes_nothing(folder: Path, cache: Path) -> None:

@@ -283,10 +283,10 @@ async def test_an_original_of_which_something_can_be_made_is_not_given_up(tmp_pa
             assert await opened.run(job("nothing", original="large"))
 
 
-async def test_an_original_is_not_blamed_for_what_was_dear_to_make_of_it(tmp_path: Path) -> None:
+async def test_an_original_is_blamed_little_for_what_was_dear_to_make_of_it(tmp_path: Path) -> None:
     dear = {"deadline": 0.2, "cost": 100, "original": "large"}
     async with pool(tmp_path) as opened:
-        for _ in range(5):
+        for _ in range(8):
             with pytest.raises(TimedOut):
                 await opened.run(job("spin", **dear))
         assert await opened.run(job("nothing", original="large"))

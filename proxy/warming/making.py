@@ -113,7 +113,7 @@ class Warming:
                 except (Busy, RateLimited) as later:
                     if not left or self.stopped:
                         raise
-                    await asyncio.sleep(later.retry_after)
+                    await asyncio.sleep(later.promised() if isinstance(later, Busy) else later.retry_after)
         except (Refusal, OriginalChanged) as error:
             return Warmed(shown, "failed", str(error) or "the original is just being changed")
         assert not isinstance(answer.body, Growing), "parts are sent when they are made"

@@ -12,12 +12,12 @@ class PoisonList:
         self, *, seconds: float = 600, strikes: int = 2, size: int = 1024, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._seconds, self._strikes, self._size, self._clock = seconds, strikes, size, clock
-        self._struck: OrderedDict[str, tuple[int, float]] = OrderedDict()  # how often, and until when it counts
+        self._struck: OrderedDict[str, tuple[float, float]] = OrderedDict()  # how often, and until when it counts
 
-    def strike(self, identity: str) -> None:
-        """Note that this work ended a worker."""
+    def strike(self, identity: str, by: float = 1.0) -> None:
+        """Note that this work ended a worker; `by` is how much that says."""
         strikes, _ = self._current(identity)
-        self._struck[identity] = strikes + 1, self._clock() + self._seconds
+        self._struck[identity] = strikes + by, self._clock() + self._seconds
         self._struck.move_to_end(identity)
         if len(self._struck) > self._size:
             self._struck.popitem(last=False)
@@ -34,9 +34,9 @@ class PoisonList:
         self._struck.move_to_end(identity)
         return until - self._clock()
 
-    def _current(self, identity: str) -> tuple[int, float]:
-        strikes, until = self._struck.get(identity, (0, 0.0))
+    def _current(self, identity: str) -> tuple[float, float]:
+        strikes, until = self._struck.get(identity, (0.0, 0.0))
         if strikes and until <= self._clock():
             del self._struck[identity]
-            return 0, 0.0
+            return 0.0, 0.0
         return strikes, until

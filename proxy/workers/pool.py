@@ -15,7 +15,7 @@ from proxy.failures import Busy, ClosingDown, OriginTimedOut, Poisoned, Preempte
 from proxy.workers.crew import Crew
 from proxy.workers.poison import PoisonList
 from proxy.workers.process import Worker, WorkerEnded, WorkerLied, WorkerUnreached, worker_environment
-from proxy.workers.promises import Promises
+from proxy.workers.promises import LEAST, Promises
 from proxy.workers.rules import BEHIND
 from proxy.workers.scratch import Scratch
 from proxy.workers.tickets import Job, Reply, Ticket, discard
@@ -32,6 +32,8 @@ WORTH_A_SECOND_TRY = {"outside", "unreached"}
 
 EASY = 0.25
 """The share of its time and of a worker's memory up to which work is expected to end well, however estimates err."""
+BLAME = 0.25
+"""What an original is blamed where a worker runs out of time or memory over what is not easy: so much of the usual."""
 LET_IN = 0.8
 """The share of the longest wait up to which work is let in: estimates err, and who waits in vain is told late."""
 KEPT = 0.5
@@ -246,8 +248,12 @@ class Pool:
         self._deal()  # who stood behind it may have been waiting for it alone
 
     def _busy(self, identity: str, wait: float, takes: float) -> Busy:
-        seconds = self._promises.next(identity, wait - LET_IN * self._queue_seconds, takes)
-        return Busy("more work waits than can be done in time", retry_after=seconds)
+        earliest = wait - LET_IN * self._queue_seconds
+        return Busy(
+            "more work waits than can be done in time",
+            retry_after=max(earliest, LEAST),
+            promise=lambda: self._promises.next(identity, earliest, takes),
+        )
 
     def _new_worker(self) -> Worker:
         # Folders are used again, since on a full disk there may be no room for a new one.
@@ -317,15 +323,16 @@ class Pool:
         if why in THE_JOBS_FAULT:
             ticket.lost += 1
             self._poison.strike(ticket.job.identity)
-            if ticket.job.original and (why not in FOR_BEING_DEAR or self._is_easy(ticket.job)):
-                self._bad_originals.strike(ticket.job.original)
+            if ticket.job.original:
+                blame = 1.0 if why not in FOR_BEING_DEAR or self._is_easy(ticket.job) else BLAME
+                self._bad_originals.strike(ticket.job.original, by=blame)
         if why not in WORTH_A_SECOND_TRY or not self._try_again(ticket):
             ticket.settle(outcome)
             ticket.release()
         return rss
 
     def _is_easy(self, job: Job) -> bool:
-        """Whether a worker that ends in this speaks against the original, and not only against what is made of it."""
+        """Whether a worker that ends in this speaks against the original more than against what is made of it."""
         return job.cost <= EASY * job.deadline * 1000 and job.memory <= EASY * self._worker_memory
 
     def _try_again(self, ticket: Ticket) -> bool:

@@ -13,7 +13,7 @@ EARLY = 0.1
 LATE = 3.0
 """Seconds after the moment, of which one is lost to whole numbers, for which room is kept."""
 MOST = 1000
-"""Promises that are remembered; a flood of what nobody comes back for drops the oldest."""
+"""Promises that are remembered; of a flood those that are due first."""
 
 MEMORY = 0.98  # how much of what is known of those who come back outlives one more promise
 BELIEVED = 3.0  # promises after which what was seen counts more than the belief that all come back
@@ -55,9 +55,8 @@ class Promises:
         when = min(max(now + max(earliest, LEAST), self._taken_until), now + LONGEST)
         self._taken_until = when + seconds * self.share
         self._promises.pop(what, None)
-        self._promises[what] = _Promise(when, seconds)
-        if len(self._promises) > MOST:
-            del self._promises[next(iter(self._promises))]
+        if len(self._promises) < MOST:
+            self._promises[what] = _Promise(when, seconds)
         return when - now
 
     def due(self, what: str) -> bool:
@@ -78,10 +77,13 @@ class Promises:
         """Seconds by which others come too early who take `seconds`, if those who come when told are to find room."""
         now = self._clock()
         self._forget(now)
-        most, together = 0.0, seconds
+        most, together, share = 0.0, seconds, self.share
         for promise in self._promises.values():
-            together += promise.seconds * self.share
-            most = max(most, together - max(promise.when - now, 0.0))
+            together += promise.seconds * share
+            left = promise.when - now
+            late = together - left if left > 0.0 else together
+            if late > most:
+                most = late
         return most
 
     def _forget(self, now: float) -> None:

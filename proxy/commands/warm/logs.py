@@ -21,7 +21,7 @@ class Asked(NamedTuple):
 
 
 def asked(line: str) -> Asked | None:
-    """The URL of a line, which is a URL or a log's; None where nothing was asked for, or the answer was a refusal.
+    """The URL of a line, which is a URL, a path or a log's; None where there is none, or the answer was a refusal.
 
     >>> asked('127.0.0.1 - - [27/Nov/2026:06:00:00 +0000] "GET /w_41/cats/1.jpg HTTP/1.1" 200 812 "-" "curl"')
     Asked(url='/w_41/cats/1.jpg', logged=True, verified=False)
@@ -32,18 +32,19 @@ def asked(line: str) -> Asked | None:
         return _of_ours(line)
     if found := _combined.search(line):
         return Asked(found["target"], logged=True) if _answered(found["method"], int(found["status"])) else None
-    return Asked(line)
+    return Asked(line) if " " not in line or line.startswith(("/", "http://", "https://")) else None
 
 
 def _of_ours(line: str) -> Asked | None:
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     match event:
         case {"event": "request", "method": str(method), "path": str(path), "status": int(status)}:
             plain = _masked.sub("", path)
-            return Asked(plain, logged=True, verified=plain != path) if _answered(method, status) else None
+            shown = "sig_***" not in plain  # a name that looks like a signature is hidden as well
+            return Asked(plain, logged=True, verified=plain != path) if shown and _answered(method, status) else None
     return None
 
 
