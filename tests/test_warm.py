@@ -190,7 +190,7 @@ def test_logs_say_what_was_asked_for(folder: Path, cache: Path, tmp_path: Path) 
         ('{"a":' + "[" * 100_000, None),
         (
             '{"event": "request", "method": "GET", "path": "/sig_***/w_41/my_cat.jpg", "status": 200}',
-            "/w_41/cat.jpg",
+            "/w_41/my_cat.jpg",
         ),
         ('{"event": "request", "method": "GET", "path": "/sig_***/w_41/mysig_***", "status": 200}', None),
         ('{"event": "request", "method": "GET", "path": "/w_41/my_cat.jpg", "status": 404}', None),
