@@ -84,10 +84,15 @@ class Writer:
         await self.visit(identity)
 
     async def visit(self, identity: int) -> None:
-        """Look at an original, as whoever has replaced it does: what nobody has asked for, an outage can hide."""
-        connection = await Http.open(self._fleet.port)
-        await connection.ask(self._fleet.signer.url(name(identity), "f_jpg,w_64"))
-        connection.close()
+        """Look at an original at every front: what they were told to forget and have not seen, an outage hides.
+
+        Of nginx one might get what it had before.
+        """
+        for port in self._fleet.ports:
+            with suppress(OSError, asyncio.IncompleteReadError):  # one that is dead, or just ends
+                connection = await Http.open(port)
+                await connection.ask(self._fleet.signer.url(name(identity), "f_jpg,w_64"))
+                connection.close()
 
     async def work(self, until: asyncio.Event) -> None:
         """Overwrite one after the other, popular ones more often, and purge half of them."""
@@ -104,6 +109,15 @@ class Writer:
                 self.refused.append(repr(error))
             self.idle.set()
             await asyncio.sleep(OVERWRITES_EVERY)
+
+
+def some(lines: list[str]) -> list[str]:
+    """The first few of each kind, by status and the error's code."""
+    kinds: dict[str, list[str]] = {}
+    for line in lines:
+        words = line.partition(" s: ")[2].split(" ")
+        kinds.setdefault(words[0] + line.rpartition('"code": ')[2][:20], []).append(line)
+    return [line for alike in kinds.values() for line in alike[:6]]
 
 
 def name(identity: int) -> str:
@@ -249,7 +263,7 @@ def main() -> int:
     console.print(f"{sum(seen.statuses.values())} pictures through nginx, statuses {dict(seen.statuses)}")
     console.print(f"{rest}; p99 {percentile(seen.seconds, 0.99) * 1000:.0f} ms; {dict(seen.outcomes)}")
     for title, lines in (("wrong", seen.wrong), ("failed", seen.failed)):
-        console.print(f"{len(lines)} {title}", *lines[:12], sep="\n  ", markup=False, soft_wrap=True)
+        console.print(f"{len(lines)} {title}", *some(lines), sep="\n  ", markup=False, soft_wrap=True)
     return 1 if seen.wrong or seen.failed else 0
 
 
