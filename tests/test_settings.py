@@ -249,7 +249,9 @@ def test_all_problems_come_at_once() -> None:
 
 
 def test_presets_and_keys_that_are_of_no_use_are_among_them(tmp_path: Path) -> None:
-    file = written(tmp_path, 'port = "x"\nkeys = "short"\n[presets]\ncard = "w_6oo"\nsmall = "w_9"\n')
+    deep = "\n".join(f'deep{depth} = "t_deep{depth + 1}"' for depth in range(1, 5))
+    presets = f'card = "w_6oo"\nsmall = "w_9"\n{deep}\ndeep5 = "w_9"\n'
+    file = written(tmp_path, f'port = "x"\nkeys = "short"\n[presets]\n{presets}')
     with pytest.raises(SettingsError) as caught:
         load({}, file, {"DARKROOM_PRESETS__SMALL": "w_"}, strictly=True)
     begun = {line.split(":")[0]: line.rpartition(" ")[2] for line in caught.value.problems}
@@ -257,6 +259,7 @@ def test_presets_and_keys_that_are_of_no_use_are_among_them(tmp_path: Path) -> N
     assert begun == {
         "port": of_file,
         "presets.card": of_file,
+        "presets.deep1": of_file,
         "presets.small": "(DARKROOM_PRESETS__SMALL)",
         "keys.0": of_file,
     }

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from proxy.settings.mounts import read_key
+from proxy.settings.mounts import check_preset_name, read_key
 from proxy.settings.origins import Spot
 from proxy.settings.problems import dotted, standing
 from proxy.settings.sources import Source
@@ -23,11 +23,14 @@ def useless(values: Mapping[str, Any], sources: Sequence[Source]) -> Iterator[st
 def _presets(presets: object) -> Iterator[tuple[Spot, str]]:
     texts = {str(name): steps for name, steps in presets.items()} if isinstance(presets, Mapping) else {}
     texts = {name: steps for name, steps in texts.items() if isinstance(steps, str) and steps}
-    for name, steps in texts.items():
+    for name in texts:
         try:
-            Plan.read(steps, texts)
+            # As URLs name it: of what is nested it makes a difference.
+            Plan.read(f"t_{check_preset_name(name)}", texts)
         except BadPlan as error:
             yield ("presets", name), str(error)
+        except ValueError:
+            continue  # what the name lacks is told with the forms
 
 
 def _keys(keys: object) -> Iterator[tuple[Spot, str]]:
