@@ -28,6 +28,7 @@ SETTLES = 3.0
 """Seconds after which a place that is well again is asked again: longer than its breaker is open."""
 HELD, NEVER = "held.jpg", 3600.0
 KEYS = (HELD, *(f"{number}.jpg" for number in range(TOGETHER)))
+"""All that is asked for of one mount."""
 COPY_NAME = 40 + 1 + 32
 """Letters in the name of a copy: of what, and with which bytes."""
 
