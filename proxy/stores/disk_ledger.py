@@ -238,9 +238,6 @@ class Ledger:
 
 
 def _names(folder: Path) -> Iterator[str]:
-    """Names two levels below; a folder that is not there has none."""
-    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as parts:
-        for part in parts:
-            if part.is_dir(follow_symlinks=False):
-                with suppress(FileNotFoundError), os.scandir(part.path) as entries:
-                    yield from (entry.name for entry in entries if entry.name.startswith(folder.name + part.name))
+    """Names in a folder that begin as it does; a folder that is not there has none."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        yield from (entry.name for entry in entries if entry.name.startswith(folder.name))
