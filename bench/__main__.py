@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import cold, hot, known, loop, memory, overload, plots, report, results, srcset
+from bench.caches import remove_caches
 from bench.inputs import photographs, prepared
 from bench.machine import described, foreign_load
 from bench.peers import installed
@@ -65,7 +66,8 @@ def measure(given: argparse.Namespace, console: Console) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8192)), hard))
     OUT.mkdir(parents=True, exist_ok=True)
-    for leftover in (*OUT.glob("cache-*"), *OUT.glob("served-*")):  # of a run that was killed
+    remove_caches(OUT)
+    for leftover in OUT.glob("served-*"):  # of a run that was killed
         shutil.rmtree(leftover, ignore_errors=True)
     peers = installed(OUT, console.print)
     machine = described()
@@ -82,18 +84,21 @@ def measure(given: argparse.Namespace, console: Console) -> None:
         say=lambda line: console.print(line, highlight=False),
     )
     taken = OUT / ("quick.json" if given.quick else "results.json")
-    for name in given.names or COMPARISONS:
-        console.rule(name)
-        found = uvloop.run(_one(COMPARISONS[name], setting))
-        found = replace(
-            found,
-            rounds=setting.rounds,
-            seconds=setting.seconds,
-            machine=machine,
-            peers={peer: version for peer, (_, version) in peers.items()},
-        )
-        results.merge(taken, {name: found})
-        console.print(table(found))
+    try:
+        for name in given.names or COMPARISONS:
+            console.rule(name)
+            found = uvloop.run(_one(COMPARISONS[name], setting))
+            found = replace(
+                found,
+                rounds=setting.rounds,
+                seconds=setting.seconds,
+                machine=machine,
+                peers={peer: version for peer, (_, version) in peers.items()},
+            )
+            results.merge(taken, {name: found})
+            console.print(table(found))
+    finally:
+        remove_caches(OUT)
     console.print(f"{taken.relative_to(ROOT)} holds it" + ("" if given.quick else "; draw the page with --report"))
 
 

@@ -12,6 +12,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from statistics import fmean
 
+from bench.caches import empty_cache
 from bench.cold import CLIENTS, WIDTH
 from bench.inputs import Fresh, fresh
 from bench.load import Http, drive
@@ -47,7 +48,7 @@ async def compare(setting: Setting) -> Comparison:
 async def _beside_nginx(setting: Setting) -> list[tuple[Row, list[float]]]:
     secret, rows = new_secret(), []
     with ExitStack() as stack:
-        cache = stack.enter_context(tempfile.TemporaryDirectory(prefix="darkroom-bench-"))
+        cache = empty_cache(setting.out)
         names = stack.enter_context(fresh(setting.out))
         settings = {"DARKROOM_KEYS": secret}
         pid, port = stack.enter_context(darkroom_process(names.folder, "--cache", cache, core=0, settings=settings))
@@ -84,7 +85,7 @@ async def _beside_work(setting: Setting) -> list[tuple[Row, list[float]]]:
     signer = Signer(secret)
     idle, busy, foreign, made = [], [], [], []
     with ExitStack() as stack:
-        cache = stack.enter_context(tempfile.TemporaryDirectory(prefix="cache-", dir=setting.out))
+        cache = empty_cache(setting.out)
         names = stack.enter_context(fresh(setting.out))
         pid, port = stack.enter_context(
             darkroom_process(names.folder, "--cache", cache, settings={"DARKROOM_KEYS": secret})

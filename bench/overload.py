@@ -1,7 +1,6 @@
 """More than can be done: sixty-four clients ask for heavy pictures while others go on with hits."""
 
 import asyncio
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -9,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
 
+from bench.caches import empty_cache
 from bench.hot import ACCEPT, FEW, forty_kilobytes
 from bench.inputs import fresh
 from bench.load import Answer, Http
@@ -43,7 +43,7 @@ async def compare(setting: Setting) -> Comparison:
     signer = Signer(secret)
     during = max(8, round(setting.seconds * 4))
     with ExitStack() as stack:
-        cache = stack.enter_context(tempfile.TemporaryDirectory(prefix="cache-", dir=setting.out))
+        cache = empty_cache(setting.out)
         names = stack.enter_context(fresh(setting.out))
         server = darkroom_process(names.folder, "--cache", cache, settings={"DARKROOM_KEYS": secret})
         pid, port = stack.enter_context(server)

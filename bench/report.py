@@ -67,7 +67,8 @@ Those who are compared take turns in rounds whose order is turned round each tim
 rounds of the ratio within a round, with the least and the greatest beside it. Before a round the bench waits for a
 quiet machine, and what other processes take meanwhile is recorded: Darkroom's workers are niced and those of peers are
 not, so foreign work slows Darkroom more than them. Clients and servers share the cores, but for hits, where the server
-is pinned to one core and the load to another. Memory is the RSS of the whole process tree, looked at
+is pinned to one core and the load to another. Nothing is removed from the disk before the run is over, since ext4
+without a journal makes files more slowly for minutes after that. Memory is the RSS of the whole process tree, looked at
 ten times a second; what processes share is counted for each.
 
 SSIM is that of luma, with a Gaussian window of 11 by 11 and sigma 1.5, to a full decode and Lanczos resize of the

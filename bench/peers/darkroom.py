@@ -3,11 +3,11 @@
 import itertools
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from bench.caches import empty_cache
 from bench.load import Http, Line
 from bench.machine import cores
 from bench.peers.libvips import loop
@@ -33,10 +33,7 @@ class Darkroom:
     def start(self, out: Path, folder: Path) -> Iterator[Running]:
         """The server over a folder."""
         settings = {"DARKROOM_QUEUE_SECONDS": "60", "DARKROOM_UNSIGNED": "true"}
-        with (
-            tempfile.TemporaryDirectory(prefix="cache-", dir=out) as cache,
-            darkroom_process(folder, "--cache", cache, settings=settings) as (pid, port),
-        ):
+        with darkroom_process(folder, "--cache", empty_cache(out), settings=settings) as (pid, port):
             yield Running(pid, lambda _: Http.open(port), darkroom_path)
 
 
