@@ -93,6 +93,13 @@ def test_a_result_of_shared_pixels_shows_the_same(kind: str, tmp_path: Path) -> 
         assert distance(aside.later(text), aside.each_time(text)) < 1.3, text
 
 
+def test_one_side_may_grow_while_the_other_shrinks(tmp_path: Path) -> None:
+    aside = Aside(tmp_path, pictures.encoded(pictures.photograph(900, 700), "jpg"))
+    aside.first("c_scale,h_690,w_890")
+    for text in ("c_scale,h_600,w_2400", "c_scale,h_1400,w_880"):
+        assert distance(aside.later(text), aside.each_time(text)) < 1.3, text
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_it_stands_upright_in_every_orientation(orientation: int, tmp_path: Path) -> None:
     aside = Aside(tmp_path, pictures.oriented(orientation, "jpg", 900, 600))

@@ -126,10 +126,11 @@ def resized(pixels: Any, target: Size, covered: tuple[float, float]) -> Any:
         return None  # libvips is as quick, and copies nothing
     resizer = packages[1]
     pixel = next(resizer.PixelType[row.pixel] for row in _COLOURS.values() if row.bands == bands)
-    flat = pixels.tobytes()
+    flat, size = pixels.tobytes(), target.width * target.height * bands
     source = resizer.ImageData(width, height, pixel, flat)
     # Without bytes it would be zeros, for which jemalloc has the kernel take its pages back: dearer than a copy.
-    result = resizer.ImageData(target.width, target.height, pixel, flat[: target.width * target.height * bands])
+    spare = flat[:size] if size <= len(flat) else None
+    result = resizer.ImageData(target.width, target.height, pixel, spare)
     options = resizer.ResizeOptions(
         resize_alg=resizer.ResizeAlg.convolution(resizer.FilterType.lanczos3),
         crop_box=resizer.CropBox(0, 0, *covered),
