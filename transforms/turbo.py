@@ -124,13 +124,14 @@ def resized(pixels: Any, target: Size, covered: tuple[float, float]) -> Any:
     most = _QUICKER if covered == (width, height) else _MOST_RESIZED
     if not packages or width * height > most:
         return None  # libvips is as quick, and copies nothing
+    if target.width > width or target.height > height:
+        return None  # libvips enlarges by another kernel, and both ways are to show the same
     resizer = packages[1]
     pixel = next(resizer.PixelType[row.pixel] for row in _COLOURS.values() if row.bands == bands)
-    flat, size = pixels.tobytes(), target.width * target.height * bands
+    flat = pixels.tobytes()
     source = resizer.ImageData(width, height, pixel, flat)
     # Without bytes it would be zeros, for which jemalloc has the kernel take its pages back: dearer than a copy.
-    spare = flat[:size] if size <= len(flat) else None
-    result = resizer.ImageData(target.width, target.height, pixel, spare)
+    result = resizer.ImageData(target.width, target.height, pixel, flat[: target.width * target.height * bands])
     options = resizer.ResizeOptions(
         resize_alg=resizer.ResizeAlg.convolution(resizer.FilterType.lanczos3),
         crop_box=resizer.CropBox(0, 0, *covered),
