@@ -1,7 +1,8 @@
 """Folders for the caches of the servers that are measured; they stay until the whole run is over.
 
 Without a journal, ext4 passes by each inode that was freed in the last minutes whenever it makes a file. A cache that
-is removed between two servers would make the files of the second one dearer, which no server in use meets.
+is removed between two servers would make the files of the second one dearer, which no server in use meets. A run that
+has just ended does so too: leave five minutes between two.
 """
 
 import shutil
@@ -12,7 +13,7 @@ _PREFIX = "cache-"
 
 
 def empty_cache(out: Path) -> str:
-    """A new folder."""
+    """A new folder in `out`."""
     return tempfile.mkdtemp(prefix=_PREFIX, dir=out)
 
 

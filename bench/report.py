@@ -12,9 +12,9 @@ Found = Mapping[str, Comparison]
 
 INTRODUCTION = """# Performance
 
-Darkroom beside its peers: on one machine, in one run, on the same photographs, with results that look alike. Ratios
-travel to other machines, absolute figures do not. `make bench` measures all of it anew, and this page is drawn from
-what it found: `python -m bench --report`.
+Darkroom beside its peers: on one machine, in one run, on the same photographs, with results that look alike. Absolute
+figures hold for this machine alone; ratios travel further, but change with what a processor is good at. `make bench`
+measures all of it anew, and this page is drawn from what it found: `python -m bench --report`.
 """
 
 CHAPTERS: Mapping[str, tuple[str, str]] = {
@@ -67,8 +67,8 @@ Those who are compared take turns in rounds whose order is turned round each tim
 rounds of the ratio within a round, with the least and the greatest beside it. Before a round the bench waits for a
 quiet machine, and what other processes take meanwhile is recorded: Darkroom's workers are niced and those of peers are
 not, so foreign work slows Darkroom more than them. Clients and servers share the cores, but for hits, where the server
-is pinned to one core and the load to another. Nothing is removed from the disk before the run is over, since ext4
-without a journal makes files more slowly for minutes after that. Memory is the RSS of the whole process tree, looked at
+is pinned to one core and the load to another. No cache is removed before the run is over, since ext4 without a
+journal makes files more slowly for minutes after that. Memory is the RSS of the whole process tree, looked at
 ten times a second; what processes share is counted for each.
 
 SSIM is that of luma, with a Gaussian window of 11 by 11 and sigma 1.5, to a full decode and Lanczos resize of the

@@ -263,14 +263,14 @@ def build(settings: Settings, budget: Budget | None = None, *, reserve: int = 1)
     routes = [*(Route(path, endpoint) for path, endpoint in own.items()), *pages.routes(), *purging.routes()]
     starlette = Starlette(routes=routes, lifespan=lambda _: running())
     paths = {path.encode() for path in own}
-    read_only = paths | {ui.ROOT} if pages.playground else paths
 
     async def routed(scope: Scope, receive: Receive, send: Send) -> None:
         # The framework's router would answer by itself what its patterns do not match, such as a line's end.
         ours = (
             scope["type"] != "http"
-            or (scope["raw_path"] in read_only and scope["method"] in METHODS)
+            or (scope["raw_path"] in paths and scope["method"] in METHODS)
             or ui.is_below(scope["raw_path"])
+            or pages.lead(scope)
             or purge.is_ours(scope["raw_path"])
         )
         if ours and scope["type"] == "http":

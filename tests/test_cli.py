@@ -321,6 +321,7 @@ def test_the_doctor_finds_what_is_wrong_and_how_to_mend_it(folder: Path, tmp_pat
     assert ill.output.count("✗") >= 3
     named = run("doctor", str(folder), keys=[SECRET], cache=str(tmp_path))
     assert (named.exit_code, "[mounts]" in named.output) == (0, False), named.output
+    assert run("doctor", str(folder), "--url", "http://127.0.0.1:1").exit_code == 2
     none = run("doctor", cache=str(tmp_path))
     assert "[mounts]" in none.output
 

@@ -425,7 +425,7 @@ async def test_rows_without_files_go(tmp_path: Path) -> None:
 
 
 async def test_foreign_files_are_left_alone_and_stale_scratch_is_not(tmp_path: Path) -> None:
-    kept = [tmp_path / "README", tmp_path / "ab/cd/notes.txt", tmp_path / "ab/cd" / ("f" * 32)]
+    kept = [tmp_path / "README", tmp_path / "ab/notes.txt", tmp_path / "ab" / ("f" * 40)]
     stale, young = tmp_path / "tmp/stale", tmp_path / "tmp/young"
     kept.append(tmp_path / "tmp/idle/inside")
     damaged = place(tmp_path, key(1))

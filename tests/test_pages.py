@@ -127,7 +127,13 @@ def test_without_the_playground_there_is_nothing(folder: Path, tmp_path: Path) -
 def test_who_asks_for_no_picture_is_led_to_the_page(server: Server) -> None:
     led = server.ask("/")
     assert (led.status, led["location"], led["cache-control"]) == (303, "/ui/", "no-store")
+    assert server.ask("/", method="HEAD").status == 303
     assert server.ask("/", method="POST").status == 405
+
+
+def test_a_stranger_who_asks_for_no_picture_is_led_nowhere(server: Server, closed: Server) -> None:
+    for running in (server, closed):
+        assert running.ask("/", **AWAY).status in (400, 403)
 
 
 # What pages of other sites can do

@@ -52,12 +52,6 @@ def test_it_says_what_is_purged_in_plain_lines(server: Server) -> None:
     assert not set(before) & {server.ask(path)["etag"] for path in paths}
 
 
-def test_it_says_where_nothing_was_kept_of_it(server: Server) -> None:
-    done = run(server, "--source", "cats/l.jpg")
-    assert done.returncode == 0
-    assert done.stdout.splitlines()[-1] == "no store had anything of it: is it spelt as in the URLs?"
-
-
 def test_every_kind_can_be_named(server: Server) -> None:
     kinds = {"prefix": "cats/", "mount": "/", "preset": "card", "overlay": "cats/1.jpg", "tag": "mount:photos"}
     done = run(server, *(part for kind, name in kinds.items() for part in (f"--{kind}", name)))

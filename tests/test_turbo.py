@@ -282,8 +282,9 @@ def test_real_and_hostile_files_are_taken_or_left_as_libvips_would(path: Path) -
         ordinary = by_libvips(data, target)
         full = scale(Image.jpegload_buffer(data), target).numpy()
         assert image.numpy().shape == ordinary.shape
-        # Where libvips decodes all of it, ours is reduced to 6/8 or 5/8, which shows by little.
-        assert distance(image.numpy(), full) < max(1.5, 1.2 * distance(ordinary, full))
+        # Where libvips decodes all of it, ours may be reduced to 6/8 or 5/8, which shows by little.
+        little = 1.5 if 1 < finer(header, target) < 2 else 1.0
+        assert distance(image.numpy(), full) < max(little, 1.2 * distance(ordinary, full))
 
 
 # What it writes

@@ -132,19 +132,19 @@ async def _tried(ground: Ground, group: str, kinds: Mapping[str, Kind]) -> Findi
         for one in (front, beside):
             await _asked(one, "/w_50/well/0.jpg")
 
-        def path() -> str:
+        def another() -> str:
             return f"/w_60/well/{next(numbers) % HEALTHY}.jpg"
 
         async with (
-            bystanders(front.port, path, clients=2, pause=0.1) as tally,
-            bystanders(beside.port, path, clients=2, pause=0.1) as usual,
+            bystanders(front.port, another, clients=2, pause=0.1) as tally,
+            bystanders(beside.port, another, clients=2, pause=0.1) as usual,
         ):
             await asyncio.sleep(WARM)
             began = time.monotonic()
             for name, way in kinds.items():
                 for key in KEYS:
                     site.scripts[f"/{buckets[name]}/{key}"] = way.does(good) if way.does else good
-            tried, _ = await asyncio.gather(
+            tried, made = await asyncio.gather(
                 asyncio.gather(*(_one(front, site, Tried(name), buckets[name], truth.get(name)) for name in kinds)),
                 asyncio.gather(*(_answers(beside, bucket) for bucket in buckets.values())),
             )
@@ -161,20 +161,23 @@ async def _tried(ground: Ground, group: str, kinds: Mapping[str, Kind]) -> Findi
         for known in tried:
             again = [await _asked(front, f"/w_50/{buckets[known.name]}/{number}.jpg") for number in range(TOGETHER)]
             known.healed = known.name not in truth or all(answer.body == truth[known.name] for answer in again)
-    return _found(group, tried, (tally, usual, began), halves)
+    all_made = all(answer.status == 200 for stale, alone, rest in made for answer in (stale, *alone, *rest))
+    return _found(group, tried, (tally, usual, began), halves, all_made and not usual.failed)
 
 
-def _found(group: str, tried: Sequence[Tried], others: tuple[Tally, Tally, float], halves: int) -> Finding:
+def _found(group: str, tried: Sequence[Tried], others: tuple[Tally, Tally, float], halves: int, sound: bool) -> Finding:
+    """What is said of it; a front beside that is not `sound` is no measure."""
     tally, usual, began = others
     meanwhile, elsewhere = tally.latency(0.99, began), usual.latency(0.99, began)
     return Finding(
         f"F5 S3 {group}",
         f"a true status within {LONGEST} s, at most {TRIES} tries each, stale where held, none but whole originals "
-        f"kept; p99 of another mount as in a front that is asked the same and has them (+{ADDED:.0f} ms or x{MORE})",
+        f"kept; p99 of another mount as in a front whose mounts are well, asked the same (+{ADDED:.0f} ms or x{MORE})",
         f"{'; '.join(one.said() for one in tried)}; {halves} not whole; another mount {meanwhile:.0f} ms "
         f"({elsewhere:.0f}), {tally.said()}",
         all(one.well(KINDS[group][one.name]) for one in tried)
         and not halves
+        and sound
         and not tally.failed
         and meanwhile <= max(elsewhere + ADDED, elsewhere * MORE),
     )

@@ -115,8 +115,6 @@ def _say(found: Mapping[str, Any]) -> int:
         console.print(f"[green]✓[/] {escape(target)} is purged")
     stores = ", ".join(f"{store['removed']:,} in {name}" for name, store in found["stores"].items())
     console.print(f"results removed: {stores}" if stores else "there are no stores")
-    if found["state"] != "running" and not any(store["removed"] for store in found["stores"].values()):
-        console.print("no store had anything of it: is it spelt as in the URLs?")
     if paths := found["caches"]["paths"]:
         console.print(f"paths that caches in front may have had: {paths:,}")
     for missed in found["not_reached"]:

@@ -11,6 +11,7 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Scope
 
 from proxy.edge import header_fields
 from proxy.failures import BadBody, InsidersOnly, NoSuchOriginal, NoToken, OtherSite, WrongMediaType
@@ -23,7 +24,7 @@ from proxy.pages.playground import Playground, static_files
 log = structlog.get_logger(__name__)
 
 PLACE = "/ui"
-ROOT = b"/"
+START = b"/"
 """Where no picture is, and where somebody who has just started a server looks first."""
 DROPPED = f"{PLACE}/dropped"
 """Where files go: the one path whose requests may have a large body."""
@@ -61,12 +62,17 @@ Fields = Mapping[bytes, bytes]
 
 @dataclass
 class Pages:
-    """The routes below `/ui`; without a playground there is nothing there."""
+    """The routes below `/ui`, and the way there; without a playground there is nothing there."""
 
     playground: Playground | None
     """Replaced by another when the settings are read anew."""
     visitors: Visitors
     """The same."""
+
+    def lead(self, scope: Scope) -> bool:
+        """Whether this request is led to the page; a stranger gets what any path without a picture gets."""
+        asked = self.playground is not None and scope["raw_path"] == START and scope["method"] in ("GET", "HEAD")
+        return asked and self.visitors.inside(scope, header_fields(scope["headers"]))
 
     def routes(self) -> list[Route]:
         """Every path, each exact, and one for all that is not there."""
@@ -88,7 +94,7 @@ class Pages:
             DROPPED.removeprefix(PLACE): ("PUT", "application/octet-stream", self._drop),
         }
         return [
-            Route(ROOT.decode(), _to_page),
+            Route(START.decode(), _to_page),
             *(Route(PLACE + path, self._for_insiders(_served("GET", answer))) for path, answer in reads.items()),
             *(
                 Route(PLACE + path, self._for_insiders(_served(method, _changing(media_type, answer))))
