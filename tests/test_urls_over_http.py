@@ -12,7 +12,8 @@ from tests.tricky_urls import PRESETS, TRICKY, Tricky, ask, main, read_as
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     place = tmp_path_factory.mktemp("urls")
-    with serving(originals(place / "originals"), place / "server", presets=PRESETS, first="final") as running:
+    settings = {"presets": PRESETS, "first": "final", "playground": False}
+    with serving(originals(place / "originals"), place / "server", **settings) as running:
         yield running
 
 

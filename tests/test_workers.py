@@ -38,6 +38,7 @@ from transforms.worker import PREFIX, Aside, as_json, frame, joined, serve
 pytestmark = pytest.mark.anyio
 
 MIB = 1 << 20
+HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 FAULTY = [sys.executable, str(Path(__file__).with_name("faulty_worker.py"))]
 on_uvloop = pytest.mark.parametrize("anyio_backend", [("asyncio", {"use_uvloop": True})], ids=["uvloop"])
 
@@ -992,6 +993,35 @@ def _capabilities(pid: int) -> int:
     """What a process may do, or could take leave to do."""
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     return int(status["CapEff"], 16) | int(status["CapPrm"], 16) | int(status["CapInh"], 16)
+
+
+_BUFFERS = """
+import resource
+from contextlib import nullcontext
+from transforms import huge_pages
+
+def faults(where):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    with where:
+        bytes(picture)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+huge_pages.forbid()
+picture = bytearray(64 << 20)
+print(*[faults(where) for where in (nullcontext(), huge_pages.allowed(), nullcontext())])
+"""
+
+
+@pytest.mark.skipif(not any(path.exists() for path in JEMALLOC), reason="jemalloc is not installed")
+@pytest.mark.skipif(
+    not HUGE_PAGES.exists() or "[never]" in HUGE_PAGES.read_text(), reason="this system gives no huge pages"
+)
+def test_a_large_buffer_lies_in_huge_pages_while_they_are_allowed() -> None:
+    command, environment = [sys.executable, "-c", _BUFFERS], worker_environment(os.environ)
+    told = subprocess.run(command, env=environment, capture_output=True, check=True, text=True).stdout
+    before, allowed, after = map(int, told.split())
+    pages = (64 << 20) // 4096
+    assert allowed < pages / 2 < min(before, after)
 
 
 def test_workers_see_no_credentials_and_a_tuned_allocator(tmp_path: Path) -> None:

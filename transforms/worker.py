@@ -22,7 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from transforms import privileges
+from transforms import huge_pages, privileges
 from transforms.carried import refusal_to_fields
 from transforms.elsewhere import Ask, PartedPath, Unreached
 from transforms.errors import Refusal
@@ -256,6 +256,7 @@ def main(arguments: Sequence[str], load: Callable[[], Perform]) -> None:
     if not Path(ORIGINALS, descriptor).exists():
         raise SystemExit(f"a worker reads originals by way of {ORIGINALS}, which is not there: is /proc mounted?")
     confine(int(memory))
+    huge_pages.forbid()
     perform = load()
     folder = Path(scratch)
     os.nice(10)  # work yields to the front; starting does not, since others wait for it

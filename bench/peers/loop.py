@@ -76,6 +76,10 @@ def serve(kind: str, path: str) -> None:
 
     pyvips.cache_set_max(0)
     make = KINDS[kind]
+    if make is rendition:
+        from transforms import huge_pages
+
+        huge_pages.forbid()
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:

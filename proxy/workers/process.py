@@ -30,7 +30,8 @@ JEMALLOC = (
     Path("/usr/local/lib/libjemalloc.so.2"),
 )
 # Not retained, since kept address space counts against a worker's limit: 685 MB where 438 were in use.
-DECAY = "dirty_decay_ms:1000,muzzy_decay_ms:0,background_thread:true,narenas:4,retain:false"
+# Huge pages are requested for all of it, and had when a worker allows them (transforms/huge_pages.py).
+DECAY = "dirty_decay_ms:1000,muzzy_decay_ms:0,background_thread:true,narenas:4,retain:false,thp:always"
 
 PASSED_ON = ("PATH", "HOME", "LANG", "TZ", "LD_LIBRARY_PATH")
 PASSED_ON_FAMILIES = ("LC_", "PYTHON", "FONTCONFIG_", "XDG_", "VIPS_")
