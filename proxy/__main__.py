@@ -195,7 +195,8 @@ def show_settings(config: ConfigOption = None) -> None:
 )
 def doctor(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="FOLDER", help="Originals, beside the mounts of the settings.")
+        Path | None,
+        typer.Argument(metavar="FOLDER", help="Originals, beside other mounts of the settings."),
     ] = None,
     url: Annotated[
         str | None, typer.Option(metavar="URL", help="Where strangers ask: https://media.example.com.")
@@ -218,6 +219,8 @@ def doctor(
 
     if folder and url:
         raise failed("A folder is looked at from inside, a --url from outside: say one of them.")
+    if picture and not url:
+        raise failed("--picture is for --url: an original to ask for there.")
     mounts = {"": str(folder)} if folder else None
     settings = settings_of(config, strictly=False, mounts=mounts)  # it has a line and a remedy for each
     table, signs = (

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests import pictures
@@ -47,6 +47,7 @@ steps = st.one_of(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(size=st.tuples(sides, sides), orientation=st.integers(1, 8), plan=st.lists(steps, min_size=1, max_size=3))
+@example(size=(20, 30), orientation=6, plan=["a_0"])
 def test_any_steps_on_any_picture_give_the_size_that_was_measured(
     size: tuple[int, int], orientation: int, plan: list[str]
 ) -> None:
@@ -56,7 +57,7 @@ def test_any_steps_on_any_picture_give_the_size_that_was_measured(
         made = develop(data, text, "png")
     except ResultTooLarge:
         return
-    assert made.size == Plan.read(text).measure(Size(*size))[-1]
+    assert made.size == [Size(*size), *Plan.read(text).measure(Size(*size))][-1]  # a turn by nothing is no step
     assert pictures.size_of(made.data) == made.size
 
 

@@ -442,6 +442,16 @@ async def test_foreign_files_are_left_alone_and_stale_scratch_is_not(tmp_path: P
     assert not damaged.exists()
 
 
+async def test_entries_of_an_older_layout_are_removed(tmp_path: Path) -> None:
+    older = tmp_path / key(1)[:2] / key(1)[2:4]
+    older.mkdir(parents=True)
+    (older / key(1)).write_bytes(b"x")
+    store = DiskStore(tmp_path, 1 << 26)
+    sweep(store)
+    await store.close()
+    assert not older.exists()
+
+
 async def test_a_full_disk_means_uncached(store: DiskStore, tmp_path: Path) -> None:
     await store.put(key(1), Result({}, SMALL))
     made = store.scratch / "made"

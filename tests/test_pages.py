@@ -133,7 +133,10 @@ def test_who_asks_for_no_picture_is_led_to_the_page(server: Server) -> None:
 
 def test_a_stranger_who_asks_for_no_picture_is_led_nowhere(server: Server, closed: Server) -> None:
     for running in (server, closed):
-        assert running.ask("/", **AWAY).status in (400, 403)
+        reply, elsewhere = running.ask("/", **AWAY), running.ask("//", **AWAY)
+        assert (reply.status, reply.code) == (elsewhere.status, elsewhere.code)
+        assert reply.status in (400, 403)
+        assert reply.code != "insiders_only"
 
 
 # What pages of other sites can do

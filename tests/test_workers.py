@@ -38,7 +38,7 @@ from transforms.worker import PREFIX, Aside, as_json, frame, joined, serve
 pytestmark = pytest.mark.anyio
 
 MIB = 1 << 20
-HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage")
 FAULTY = [sys.executable, str(Path(__file__).with_name("faulty_worker.py"))]
 on_uvloop = pytest.mark.parametrize("anyio_backend", [("asyncio", {"use_uvloop": True})], ids=["uvloop"])
 
@@ -1014,14 +1014,21 @@ print(*[faults(where) for where in (nullcontext(), huge_pages.allowed(), nullcon
 
 @pytest.mark.skipif(not any(path.exists() for path in JEMALLOC), reason="jemalloc is not installed")
 @pytest.mark.skipif(
-    not HUGE_PAGES.exists() or "[never]" in HUGE_PAGES.read_text(), reason="this system gives no huge pages"
+    not (HUGE_PAGES / "enabled").exists()
+    or "[never]" in (HUGE_PAGES / "enabled").read_text() + (HUGE_PAGES / "defrag").read_text(),
+    reason="this system gives no huge pages, or none when they are asked for",
 )
 def test_a_large_buffer_lies_in_huge_pages_while_they_are_allowed() -> None:
     command, environment = [sys.executable, "-c", _BUFFERS], worker_environment(os.environ)
     told = subprocess.run(command, env=environment, capture_output=True, check=True, text=True).stdout
     before, allowed, after = map(int, told.split())
-    pages = (64 << 20) // 4096
-    assert allowed < pages / 2 < min(before, after)
+    assert allowed < min(before, after) / 2
+
+
+async def test_a_worker_gets_huge_pages_only_while_it_allows_them(tmp_path: Path) -> None:
+    async with pool(tmp_path, size=1, command=[sys.executable, "-m", "transforms.worker"]):
+        (worker,) = workers()
+        assert "THP_enabled:\t0" in Path(f"/proc/{worker.pid}/status").read_text()
 
 
 def test_workers_see_no_credentials_and_a_tuned_allocator(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ _QUICKER: Final = 1_200_000
 """The same where libvips would show as much: at 0.8 MP it takes 1.2 times as long, and starts a thread."""
 
 _LARGE: Final = 8 << 20
-"""Bytes of decoded pixels from which on huge pages pay."""
+"""Bytes that are held while it is decoded from which on huge pages pay."""
 
 _STEPS: Final = (8.0, 4.0, 2.0, 8 / 5, 8 / 6)
 """By how much libjpeg-turbo reduces; between 1/2 and all it takes as long as all of it, and leaves less to do."""
@@ -112,7 +112,9 @@ def decoded(data: Data, header: Header, step: float) -> Any:
         return None
     colours = _COLOURS[header.model]
     width, height = (-(-side * round(8 / step) // 8) for side in (header.width, header.height))
-    large = header.progressive or width * height * colours.bands > _LARGE
+    # A progressive one is held as coefficients of two bytes, all of them.
+    held = header.width * header.height * 2 if header.progressive else width * height
+    large = held * colours.bands > _LARGE
     try:
         with huge_pages.allowed() if large else nullcontext():
             pixels = packages[0].decode_jpeg(short, colours.decoded, min_width=width, min_height=height, strict=True)

@@ -174,7 +174,7 @@ def _found(group: str, tried: Sequence[Tried], others: tuple[Tally, Tally, float
         f"a true status within {LONGEST} s, at most {TRIES} tries each, stale where held, none but whole originals "
         f"kept; p99 of another mount as in a front whose mounts are well, asked the same (+{ADDED:.0f} ms or x{MORE})",
         f"{'; '.join(one.said() for one in tried)}; {halves} not whole; another mount {meanwhile:.0f} ms "
-        f"({elsewhere:.0f}), {tally.said()}",
+        f"({elsewhere:.0f}), {tally.said()}{'' if sound else '; the front beside failed too'}",
         all(one.well(KINDS[group][one.name]) for one in tried)
         and not halves
         and sound

@@ -94,7 +94,7 @@ class Pages:
             DROPPED.removeprefix(PLACE): ("PUT", "application/octet-stream", self._drop),
         }
         return [
-            Route(START.decode(), _to_page),
+            Route(START.decode(), self._for_insiders(_served("GET", _to_page))),
             *(Route(PLACE + path, self._for_insiders(_served("GET", answer))) for path, answer in reads.items()),
             *(
                 Route(PLACE + path, self._for_insiders(_served(method, _changing(media_type, answer))))
@@ -198,7 +198,7 @@ def is_own(fields: Fields, method: str) -> bool:
 
 
 async def _to_page(_: Request) -> Response:
-    return Response(status_code=303, headers={"location": f"{PLACE}/", **FIELDS})
+    return Response(status_code=303, headers={"location": f"{PLACE}/"})
 
 
 def _served(method: str, answer: Answering) -> Answering:

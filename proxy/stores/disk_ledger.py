@@ -202,6 +202,7 @@ class Ledger:
     def _compare(self, prefix: str) -> int:
         """Enter files that are in no row and take out rows without a file; how many files were found."""
         self._write()
+        _drop_older(self._root / prefix)
         rows = self._on_index(lambda index: index.under(prefix))
         there = {name for name in _names(self._root / prefix) if is_key(name)}
         with self._guard:
@@ -235,6 +236,19 @@ class Ledger:
             remove(path)
         except OSError as error:
             self._notices.trouble("A result on disk cannot be removed", error)
+
+
+def _drop_older(folder: Path) -> None:
+    """Remove entries that lie a folder deeper, as they once did, where nobody finds them."""
+    deeper: list[os.DirEntry[str]] = []
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as parts:
+        deeper = [part for part in parts if len(part.name) == 2 and part.is_dir(follow_symlinks=False)]
+    for part in deeper:
+        with suppress(OSError):
+            for path in Path(part.path).iterdir():
+                if is_key(path.name) and path.name.startswith(folder.name + part.name):
+                    path.unlink()
+            Path(part.path).rmdir()
 
 
 def _names(folder: Path) -> Iterator[str]:
