@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -160,6 +161,18 @@ def test_grey_stays_one_band() -> None:
 def test_a_progressive_jpeg_is_cut(target: Size) -> None:
     data = jpeg(interlace=True, subsample_mode="on")
     assert distance(by_turbo(data, target), by_libvips(data, target)) < 2
+
+
+@installed
+@pytest.mark.parametrize(("side", "interlace", "large"), [(1600, True, True), (1600, False, False), (400, True, False)])
+def test_only_what_holds_much_memory_is_decoded_in_huge_pages(
+    side: int, interlace: bool, large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered: list[bool] = []
+    monkeypatch.setattr(turbo.huge_pages, "allowed", lambda: nullcontext(entered.append(True)))
+    data = jpeg(side, side, interlace=interlace)
+    assert decoded(data, header_of(data), 4.0) is not None
+    assert bool(entered) == large
 
 
 @installed
